@@ -1,0 +1,2 @@
+//! OpenClaw, the binary.
+fn main() {}

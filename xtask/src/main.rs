@@ -1,0 +1,2 @@
+//! OpenClaw development tasks.
+fn main() {}
