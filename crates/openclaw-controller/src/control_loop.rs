@@ -1,0 +1,399 @@
+//! The loop of one service: reports in, one decision per tick, every user's parameters out.
+
+use std::fmt;
+
+use indexmap::IndexMap;
+use openclaw_protocol::{
+    BucketPolicy, CollectorInfo, Outcome, RatingEvent, Reason, Totals, UserCounts, UserId,
+};
+
+use crate::NS_PER_S;
+use crate::bounds::Bounds;
+use crate::demand::Level;
+use crate::explanation::Explanation;
+use crate::little_guard::LittleGuard;
+use crate::observation::{Action, Controller, Observation, SharedAction};
+use crate::signals::{Flow, Signals};
+use crate::users::{Sharing, SourceId, Users};
+
+/// Settings of a [`ControlLoop`].
+#[derive(Clone, Copy, Debug)]
+pub struct LoopSettings {
+    /// The latency goal for the 95th percentile, in seconds.
+    pub slo_s: f64,
+    /// Time between two decisions, in nanoseconds.
+    pub tick_ns: u64,
+    /// The total admitted rate to begin with, ratings per second.
+    pub start_per_s: f64,
+    /// What a user gets while nothing is known.
+    pub defaults: BucketPolicy,
+    /// What a user gets at least and at most.
+    pub bounds: Bounds,
+    /// Users tracked at most.
+    pub users_max: usize,
+    /// Collectors tracked at most.
+    pub sources_max: usize,
+    /// How long an answer holds, in nanoseconds; idle users and silent collectors are forgotten after it.
+    pub ttl_ns: u64,
+}
+
+impl Default for LoopSettings {
+    fn default() -> Self {
+        Self {
+            slo_s: 0.2,
+            tick_ns: 100_000_000,
+            start_per_s: 1000.0,
+            defaults: BucketPolicy { bucket_size: 20.0, refill_rate: 10.0 },
+            bounds: Bounds::default(),
+            users_max: 100_000,
+            sources_max: 64,
+            ttl_ns: 5_000_000_000,
+        }
+    }
+}
+
+/// The counters of one report; see [`openclaw_protocol::EventBatch`].
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// Who reports.
+    pub collector: &'a CollectorInfo,
+    /// Its running number since the collector's epoch, from 1.
+    pub seq: u64,
+    /// Ratings in flight.
+    pub in_flight: u32,
+    /// Cumulative counters.
+    pub totals: Totals,
+    /// Users active since the previous report, with cumulative counters.
+    pub users: &'a [UserCounts],
+}
+
+/// What holds for everyone at one collector until the next tick.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Assignment {
+    /// Parameters of a user that has none of its own.
+    pub defaults: BucketPolicy,
+    /// Parameters of the bucket that such users share; `None` where they share none.
+    pub newcomers: Option<BucketPolicy>,
+    /// Guard time in seconds; `None` where the controller uses no guard.
+    pub guard_s: Option<f64>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// The source of events that come without an envelope.
+const DIRECT: SourceId = 0;
+
+#[derive(Debug)]
+struct Source {
+    id: SourceId,
+    epoch: u64,
+    seq: u64,
+    flow: Flow,
+    in_flight: f64,
+    seen_ns: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Decision {
+    /// Nothing measured yet.
+    Unknown,
+    Made {
+        observation: Observation,
+        action: Action,
+        level: Level,
+        reason: Reason,
+    },
+}
+
+/// The loop of one service.
+pub struct ControlLoop {
+    settings: LoopSettings,
+    controller: Box<dyn Controller>,
+    fallback: LittleGuard,
+    signals: Signals,
+    users: Users,
+    sources: IndexMap<String, Source>,
+    sources_ever: SourceId,
+    direct: Source,
+    direct_totals: Totals,
+    decision: Decision,
+    ticked_ns: u64,
+}
+
+impl fmt::Debug for ControlLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ControlLoop")
+            .field("controller", &self.controller.name())
+            .field("users", &self.users.len())
+            .field("sources", &self.sources.len())
+            .field("decision", &self.decision)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ControlLoop {
+    /// A loop that starts at `now_ns`.
+    #[must_use]
+    pub fn new(settings: LoopSettings, controller: Box<dyn Controller>, now_ns: u64) -> Self {
+        let ticks_per_s = (NS_PER_S / settings.tick_ns.max(1) as f64).round() as usize;
+        let source = |id| Source {
+            id,
+            epoch: 0,
+            seq: 0,
+            flow: Flow::new(Totals::default()),
+            in_flight: 0.0,
+            seen_ns: now_ns,
+        };
+        Self {
+            controller,
+            fallback: LittleGuard::new(settings.start_per_s),
+            signals: Signals::new(settings.slo_s, ticks_per_s),
+            users: Users::new(settings.users_max, settings.ttl_ns, now_ns),
+            sources: IndexMap::new(),
+            sources_ever: DIRECT,
+            direct: source(DIRECT),
+            direct_totals: Totals::default(),
+            decision: Decision::Unknown,
+            ticked_ns: now_ns,
+            settings,
+        }
+    }
+
+    /// The controller's name.
+    #[must_use]
+    pub fn controller(&self) -> &'static str {
+        self.controller.name()
+    }
+
+    /// Users tracked now.
+    #[must_use]
+    pub fn users_tracked(&self) -> usize {
+        self.users.len()
+    }
+
+    /// The last observation, where anything was measured yet.
+    #[must_use]
+    pub fn observation(&self) -> Option<&Observation> {
+        match &self.decision {
+            Decision::Unknown => None,
+            Decision::Made { observation, .. } => Some(observation),
+        }
+    }
+
+    /// Takes a collector's counters. A report that is older than the last one of its collector, or delivered
+    /// twice, changes nothing. Returns false where too many collectors are known to take another.
+    pub fn report(&mut self, report: &Report<'_>, now_ns: u64) -> bool {
+        let known = self.sources.get(&report.collector.id);
+        let (baseline, interval_s) = match known {
+            Some(source) if source.epoch == report.collector.epoch => {
+                if report.seq <= source.seq {
+                    return true;
+                }
+                (false, now_ns.saturating_sub(source.seen_ns) as f64 / NS_PER_S)
+            }
+            Some(source) if source.epoch > report.collector.epoch => return true,
+            // A collector that starts now counts from zero; of one that was running before this loop began,
+            // the first report only tells where its counters stand.
+            _ => (report.seq > 1, self.settings.tick_ns as f64 / NS_PER_S),
+        };
+        let Some(source) = self.enter_source(report, baseline, now_ns) else { return false };
+        let attempts = source.flow.advance(report.totals, interval_s.max(1e-3));
+        source.seq = report.seq;
+        source.in_flight = f64::from(report.in_flight);
+        source.seen_ns = now_ns;
+        let id = source.id;
+
+        let (mut by_known, mut by_newcomers) = (0_u64, 0_u64);
+        for user in report.users {
+            let counters = (user.attempts, user.throttled);
+            match self.users.record(&user.user_id, id, counters, baseline, now_ns) {
+                Some(since) => by_known = by_known.saturating_add(since),
+                None => by_newcomers = by_newcomers.saturating_add(user.attempts),
+            }
+        }
+        if !baseline {
+            // A newcomer's counter may be old: the loop restarted. What the totals do not show did not
+            // happen now.
+            self.users.record_newcomers(by_newcomers.min(attempts.saturating_sub(by_known)), now_ns);
+        }
+        true
+    }
+
+    fn enter_source(&mut self, report: &Report<'_>, baseline: bool, now_ns: u64) -> Option<&mut Source> {
+        let info = report.collector;
+        let same_epoch = self.sources.get(&info.id).is_some_and(|source| source.epoch == info.epoch);
+        if !same_epoch {
+            if self.sources.len() >= self.settings.sources_max && !self.sources.contains_key(&info.id) {
+                return None;
+            }
+            self.sources_ever += 1;
+            let start = if baseline { report.totals } else { Totals::default() };
+            let source = Source {
+                id: self.sources_ever,
+                epoch: info.epoch,
+                seq: 0,
+                flow: Flow::new(start),
+                in_flight: 0.0,
+                seen_ns: now_ns,
+            };
+            self.sources.insert(info.id.clone(), source);
+        }
+        self.sources.get_mut(&info.id)
+    }
+
+    /// Takes the latency and outcome of one event.
+    pub fn observe_event(&mut self, event: &RatingEvent) {
+        match (event.outcome, event.latency_ms) {
+            (Some(Outcome::Timeout), _) => self.signals.add_latency(f64::INFINITY),
+            (Some(Outcome::Accepted) | None, Some(ms)) => self.signals.add_latency(ms / 1e3),
+            // A refusal or a failure is quick, and says nothing of how long a rating takes.
+            _ => {}
+        }
+    }
+
+    /// Takes an event that came without an envelope: its own counters are all there is.
+    pub fn observe_direct(&mut self, event: &RatingEvent, now_ns: u64) {
+        self.observe_event(event);
+        let outcome = event.outcome.unwrap_or(Outcome::Accepted);
+        let totals = &mut self.direct_totals;
+        totals.attempts += 1;
+        totals.accepted += u64::from(outcome != Outcome::Throttled);
+        totals.throttled += u64::from(outcome == Outcome::Throttled);
+        totals.completed += u64::from(outcome == Outcome::Accepted);
+        totals.failed += u64::from(matches!(outcome, Outcome::Failed | Outcome::Timeout));
+        if let Some(in_flight) = event.in_flight {
+            self.direct.in_flight = f64::from(in_flight);
+        }
+        self.users.record_one(&event.user_id, DIRECT, outcome == Outcome::Throttled, now_ns);
+    }
+
+    /// Decides, if a tick has passed since the last decision. A report that comes a little early counts as on
+    /// time, so that collectors that flush once a tick always get a fresh decision.
+    pub fn tick(&mut self, now_ns: u64) -> bool {
+        if now_ns.saturating_sub(self.ticked_ns) < self.settings.tick_ns / 5 * 4 {
+            return false;
+        }
+        let interval_s = now_ns.saturating_sub(self.ticked_ns) as f64 / NS_PER_S;
+        self.ticked_ns = now_ns;
+        self.direct.flow.advance(self.direct_totals, interval_s);
+        let ttl_ns = self.settings.ttl_ns;
+        self.sources.retain(|_, source| now_ns.saturating_sub(source.seen_ns) <= ttl_ns);
+        self.users.sweep(now_ns);
+
+        let sources = || self.sources.values().chain(std::iter::once(&self.direct));
+        let in_flight = sources().map(|source| source.in_flight).sum();
+        let flows = sources().map(|source| &source.flow);
+        let Some(observation) = self.signals.observe(flows, in_flight, now_ns) else { return true };
+        let mut action = self.controller.decide(&observation);
+        let mut reason = Reason::Controller;
+        if !action.is_sound() {
+            action = self.fallback.decide(&observation);
+            reason = Reason::Fallback;
+        }
+        let admitted_per_s = match &action {
+            Action::Shared(shared) => shared.admitted_per_s,
+            Action::PerUser(policy) => policy.refill_rate,
+        };
+        let level = self.users.level(admitted_per_s, now_ns);
+        self.decision = Decision::Made { observation, action, level, reason };
+        true
+    }
+
+    /// What holds at a collector for users without parameters of their own. `collector` is its id, `None` for
+    /// events without an envelope.
+    #[must_use]
+    pub fn assignment(&self, collector: Option<&str>, now_ns: u64) -> Assignment {
+        let Decision::Made { action, level, reason, .. } = &self.decision else {
+            let guard_s = self.controller.guards().then_some(self.settings.slo_s / 2.0);
+            let defaults = self.settings.defaults;
+            return Assignment { defaults, newcomers: None, guard_s, reason: Reason::NoLatencySignal };
+        };
+        match action {
+            Action::PerUser(policy) => {
+                let defaults = self.settings.bounds.clamp(*policy);
+                Assignment { defaults, newcomers: None, guard_s: None, reason: *reason }
+            }
+            Action::Shared(shared) => {
+                let sharing = self.sharing(shared, *level, collector);
+                let newcomers = self.settings.bounds.clamp(self.users.newcomers_policy(&sharing, now_ns));
+                // One newcomer alone may use all that newcomers have together.
+                Assignment {
+                    defaults: newcomers,
+                    newcomers: Some(newcomers),
+                    guard_s: shared.guard_s,
+                    reason: *reason,
+                }
+            }
+        }
+    }
+
+    /// The parameters of one user at one collector, and why.
+    #[must_use]
+    pub fn policy(&self, user: &str, collector: Option<&str>, now_ns: u64) -> (BucketPolicy, Reason) {
+        let assignment = || self.assignment(collector, now_ns);
+        let Decision::Made { action: Action::Shared(shared), level, reason, .. } = &self.decision else {
+            let assignment = assignment();
+            return (assignment.defaults, assignment.reason);
+        };
+        match self.users.policy(user, &self.sharing(shared, *level, collector), now_ns) {
+            Some(policy) => (self.settings.bounds.clamp(policy), *reason),
+            None => (assignment().defaults, Reason::Newcomer),
+        }
+    }
+
+    fn sharing<'a>(&self, action: &'a SharedAction, level: Level, collector: Option<&str>) -> Sharing<'a> {
+        let source = collector.and_then(|id| self.sources.get(id)).unwrap_or(&self.direct);
+        let demand = |source: &Source| source.flow.demand_per_s();
+        let total: f64 = self.sources.values().map(demand).sum::<f64>() + demand(&self.direct);
+        let source_share = if total > 0.0 { demand(source) / total } else { 1.0 };
+        Sharing { action, level, source: source.id, source_share }
+    }
+
+    /// The busiest users with their parameters over all collectors, busiest first, at most `count`, and the
+    /// mean over all others, where there are any.
+    #[must_use]
+    pub fn busiest(&self, count: usize, now_ns: u64) -> (Vec<(UserId, BucketPolicy)>, Option<BucketPolicy>) {
+        let of = |id: &UserId| self.whole_policy(id, now_ns);
+        let top: Vec<_> =
+            self.users.busiest(count, now_ns).into_iter().map(|(id, _)| (id.clone(), of(id))).collect();
+        let others = self.users.len() - top.len();
+        if others == 0 {
+            return (top, None);
+        }
+        let sum = |policies: &mut dyn Iterator<Item = BucketPolicy>| {
+            policies.fold((0.0, 0.0), |sum, policy| (sum.0 + policy.bucket_size, sum.1 + policy.refill_rate))
+        };
+        let all = sum(&mut self.users.ids().map(of));
+        let named = sum(&mut top.iter().map(|(_, policy)| *policy));
+        let mean = |all: f64, named: f64| (all - named).max(0.0) / others as f64;
+        let rest = BucketPolicy { bucket_size: mean(all.0, named.0), refill_rate: mean(all.1, named.1) };
+        (top, Some(rest))
+    }
+
+    /// A user's parameters over all collectors together.
+    fn whole_policy(&self, user: &str, now_ns: u64) -> BucketPolicy {
+        let Decision::Made { action: Action::Shared(action), level, .. } = &self.decision else {
+            return self.assignment(None, now_ns).defaults;
+        };
+        let everywhere = Sharing { action, level: *level, source: SourceId::MAX, source_share: 1.0 };
+        let policy = self.users.whole_policy(user, &everywhere, now_ns);
+        self.settings.bounds.clamp(policy.unwrap_or(self.settings.defaults))
+    }
+
+    /// Why a user's parameters are what they are.
+    #[must_use]
+    pub fn explain(&self, user: &str, now_ns: u64) -> Explanation {
+        let (policy, reason) = match self.users.ask(user, now_ns) {
+            Some(_) => (self.whole_policy(user, now_ns), self.policy(user, None, now_ns).1),
+            None => self.policy(user, None, now_ns),
+        };
+        let made = match &self.decision {
+            Decision::Unknown => None,
+            Decision::Made { observation, action, level, .. } => Some((observation, action, level)),
+        };
+        Explanation::new(self.controller.name(), policy, reason, self.users.ask(user, now_ns), made)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Why a user's bucket is what it is, for a person and for a program.
+
+use openclaw_protocol::{BucketPolicy, Reason};
+
+use crate::demand::Level;
+use crate::little_guard::{wait_goal_s, wait_s};
+use crate::observation::{Action, Observation};
+use crate::users::Ask;
+
+/// One user's parameters and their grounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// The parameters, over all collectors.
+    pub policy: BucketPolicy,
+    /// Why, in a word.
+    pub reason: Reason,
+    /// The controller that decides.
+    pub controller: &'static str,
+    /// What was observed, by name; empty before anything was.
+    pub observation: Vec<(&'static str, f64)>,
+    /// What was decided and derived, by name; empty before anything was.
+    pub action: Vec<(&'static str, f64)>,
+    /// Why, in one sentence.
+    pub sentence: String,
+}
+
+impl Explanation {
+    pub(crate) fn new(
+        controller: &'static str,
+        policy: BucketPolicy,
+        reason: Reason,
+        ask: Option<Ask>,
+        made: Option<(&Observation, &Action, &Level)>,
+    ) -> Self {
+        let sentence = match made {
+            None => "no latency has been reported yet, so everyone has the configured default".to_owned(),
+            Some((seen, action, level)) => sentence(controller, &policy, ask, seen, action, level),
+        };
+        let mut decided = Vec::new();
+        if let Some((_, Action::Shared(shared), level)) = made {
+            decided.push(("admittedPerS", shared.admitted_per_s));
+            decided.extend(shared.guard_s.map(|guard_s| ("guardS", guard_s)));
+            decided.extend([("levelPerS", level.per_s), ("usersSharing", level.users as f64)]);
+            decided.push(("demandOfAllPerS", level.total_per_s));
+        }
+        if let Some(ask) = ask {
+            decided.push(("demandOfUserPerS", ask.demand_per_s));
+            decided.push(("attemptsOfUser", ask.attempts as f64));
+            decided.push(("throttledOfUser", ask.throttled as f64));
+        }
+        let observation = made.map_or_else(Vec::new, |(seen, _, _)| seen.named().to_vec());
+        Self { policy, reason, controller, observation, action: decided, sentence }
+    }
+}
+
+fn sentence(
+    controller: &str,
+    policy: &BucketPolicy,
+    ask: Option<Ask>,
+    seen: &Observation,
+    action: &Action,
+    level: &Level,
+) -> String {
+    let Action::Shared(shared) = action else {
+        return format!(
+            "{controller} gives every user {:.1} ratings/s and a bucket of {:.1}, whatever the latency",
+            policy.refill_rate, policy.bucket_size
+        );
+    };
+    let (wait_ms, goal_ms) = (wait_s(seen) * 1e3, wait_goal_s(seen) * 1e3);
+    let state = format!(
+        "{controller} admits {:.0} ratings/s in total: p95 is {:.0} ms of {:.0} ms allowed, and the {:.0} ratings \
+         in flight mean a wait of {wait_ms:.0} ms (goal {goal_ms:.0} ms)",
+        shared.admitted_per_s,
+        seen.p95_s * 1e3,
+        seen.slo_s * 1e3,
+        seen.in_flight,
+    );
+    let Some(ask) = ask else {
+        return format!(
+            "{state}; this user is not known yet and shares the newcomers' {:.1}/s",
+            policy.refill_rate
+        );
+    };
+    let scarce = level.total_per_s > shared.admitted_per_s;
+    let share = match (scarce, ask.demand_per_s > level.per_s) {
+        (true, true) => format!("more than the common level of {:.1}/s, so it gets that level", level.per_s),
+        (true, false) => format!("less than the common level of {:.1}/s, so all of it is met", level.per_s),
+        (false, _) => "and there is enough for everyone".to_owned(),
+    };
+    format!("{state}; this user asks for {:.1}/s, {share}: {:.1}/s", ask.demand_per_s, policy.refill_rate)
+}

@@ -1,0 +1,35 @@
+//! From what a service reports to every user's bucket, as pure functions of time.
+//!
+//! A [`ControlLoop`] takes cumulative counters and latencies ([`ControlLoop::report`]), asks a
+//! [`Controller`] every tick for one total admitted rate and one guard time ([`Action`]), and turns them
+//! into each user's `{bucketSize, refillRate}` by water-filling. The edge holds one loop per service; a
+//! rating service holds one of its own for the time when the edge is away. Nothing here reads a clock.
+
+mod aimd;
+mod bounds;
+mod control_loop;
+mod demand;
+mod explanation;
+mod filter;
+mod fixed;
+mod guard;
+mod latency;
+mod little_guard;
+mod observation;
+mod signals;
+mod users;
+
+pub use aimd::{Aimd, AimdSettings};
+pub use bounds::Bounds;
+pub use control_loop::{Assignment, ControlLoop, LoopSettings, Report};
+pub use demand::Demand;
+pub use explanation::Explanation;
+pub use fixed::Fixed;
+pub use guard::{GuardLaw, GuardTime};
+pub use latency::{LatencyHistogram, LatencyWindow};
+pub use little_guard::LittleGuard;
+pub use observation::{Action, Controller, Observation, SharedAction};
+pub use signals::{Flow, Signals};
+
+/// Nanoseconds in a second, for turning the `now_ns` arguments into seconds.
+pub(crate) const NS_PER_S: f64 = 1e9;

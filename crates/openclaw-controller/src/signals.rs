@@ -1,0 +1,227 @@
+//! What a service reports, filtered into what a controller looks at.
+
+use std::collections::VecDeque;
+
+use openclaw_protocol::Totals;
+
+use crate::filter::{FadingMax, RateFilter};
+use crate::latency::LatencyWindow;
+use crate::observation::Observation;
+
+const FAST_S: f64 = 0.25;
+const SLOW_S: f64 = 2.5;
+const PEAK_S: f64 = 30.0;
+/// Seconds over which the base is the lowest median.
+const BASE_WINDOW: usize = 30;
+
+/// Rates of one source, from its cumulative counters.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    totals: Totals,
+    throughput_fast: RateFilter,
+    throughput_slow: RateFilter,
+    accepted_fast: RateFilter,
+    demand_fast: RateFilter,
+    demand_slow: RateFilter,
+    failed_fast: RateFilter,
+}
+
+impl Flow {
+    /// A flow whose counters stand at `totals`.
+    #[must_use]
+    pub fn new(totals: Totals) -> Self {
+        Self {
+            totals,
+            throughput_fast: RateFilter::new(FAST_S),
+            throughput_slow: RateFilter::new(SLOW_S),
+            accepted_fast: RateFilter::new(FAST_S),
+            demand_fast: RateFilter::new(FAST_S),
+            demand_slow: RateFilter::new(SLOW_S),
+            failed_fast: RateFilter::new(FAST_S),
+        }
+    }
+
+    /// Takes the counters as they stand `interval_s` seconds after the last time. Returns the attempts made
+    /// in between.
+    pub fn advance(&mut self, totals: Totals, interval_s: f64) -> u64 {
+        let since = |now: u64, then: u64| now.saturating_sub(then) as f64;
+        let completed = since(totals.completed, self.totals.completed);
+        let accepted = since(totals.accepted, self.totals.accepted);
+        let attempts = totals.attempts.saturating_sub(self.totals.attempts);
+        self.throughput_fast.add(completed, interval_s);
+        self.throughput_slow.add(completed, interval_s);
+        self.accepted_fast.add(accepted, interval_s);
+        self.demand_fast.add(attempts as f64, interval_s);
+        self.demand_slow.add(attempts as f64, interval_s);
+        self.failed_fast.add(since(totals.failed, self.totals.failed), interval_s);
+        self.totals = totals;
+        attempts
+    }
+
+    /// Offered per second, averaged over 2.5 s.
+    pub(crate) fn demand_per_s(&self) -> f64 {
+        self.demand_slow.per_s()
+    }
+
+    /// Completed per second, averaged over 0.25 s and over 2.5 s.
+    #[must_use]
+    pub fn throughput_per_s(&self) -> (f64, f64) {
+        (self.throughput_fast.per_s(), self.throughput_slow.per_s())
+    }
+}
+
+/// Signals of one service.
+#[derive(Clone, Debug)]
+pub struct Signals {
+    slo_s: f64,
+    latencies: LatencyWindow,
+    ticks_per_s: usize,
+    tick: usize,
+    peak: FadingMax,
+    medians_s: VecDeque<f64>,
+    base_s: Option<f64>,
+}
+
+impl Signals {
+    /// Signals for a latency goal of `slo_s`, turned `ticks_per_s` times a second.
+    #[must_use]
+    pub fn new(slo_s: f64, ticks_per_s: usize) -> Self {
+        let ticks_per_s = ticks_per_s.max(1);
+        Self {
+            slo_s,
+            latencies: LatencyWindow::new(ticks_per_s),
+            ticks_per_s,
+            tick: 0,
+            peak: FadingMax::new(PEAK_S),
+            medians_s: VecDeque::with_capacity(BASE_WINDOW),
+            base_s: None,
+        }
+    }
+
+    /// Adds one latency in seconds; infinite for a timeout.
+    pub fn add_latency(&mut self, latency_s: f64) {
+        self.latencies.add(latency_s);
+    }
+
+    /// Whether a latency was ever reported.
+    #[must_use]
+    pub fn has_latency(&self) -> bool {
+        self.base_s.is_some()
+    }
+
+    /// What a controller sees now; `None` until a finite latency was seen. Closes the tick.
+    pub fn observe<'a>(
+        &mut self,
+        flows: impl Iterator<Item = &'a Flow>,
+        in_flight: f64,
+        now_ns: u64,
+    ) -> Option<Observation> {
+        let last_second = self.latencies.quantiles(self.ticks_per_s, self.slo_s);
+        self.learn_base(last_second.map(|found| found.p50_s));
+        let fast_ticks = (self.ticks_per_s / 5).max(1);
+        let fast = self.latencies.quantiles(fast_ticks, self.slo_s).or(last_second);
+        self.latencies.turn();
+
+        let mut seen = Observation {
+            now_ns,
+            slo_s: self.slo_s,
+            base_s: self.base_s?,
+            p50_s: last_second.map_or(0.0, |found| found.p50_s),
+            p95_s: last_second.map_or(0.0, |found| found.p95_s),
+            p95_fast_s: fast.map_or(0.0, |found| found.p95_s),
+            late_fraction: last_second.map_or(0.0, |found| found.late_fraction),
+            samples: last_second.map_or(0, |found| found.samples),
+            in_flight,
+            throughput_fast_per_s: 0.0,
+            throughput_slow_per_s: 0.0,
+            throughput_peak_per_s: 0.0,
+            accepted_fast_per_s: 0.0,
+            demand_fast_per_s: 0.0,
+            demand_slow_per_s: 0.0,
+            failed_fast_per_s: 0.0,
+        };
+        for flow in flows {
+            seen.throughput_fast_per_s += flow.throughput_fast.per_s();
+            seen.throughput_slow_per_s += flow.throughput_slow.per_s();
+            seen.accepted_fast_per_s += flow.accepted_fast.per_s();
+            seen.demand_fast_per_s += flow.demand_fast.per_s();
+            seen.demand_slow_per_s += flow.demand_slow.per_s();
+            seen.failed_fast_per_s += flow.failed_fast.per_s();
+        }
+        self.peak.add(seen.throughput_slow_per_s, now_ns);
+        seen.throughput_peak_per_s = self.peak.value();
+        Some(seen)
+    }
+
+    /// The base is the lowest median of the last 30 seconds; a second without samples says nothing, and after
+    /// 30 of those the last base still stands.
+    fn learn_base(&mut self, median_s: Option<f64>) {
+        let Some(median_s) = median_s.filter(|median| median.is_finite()) else { return };
+        if self.tick.is_multiple_of(self.ticks_per_s) {
+            if self.medians_s.len() == BASE_WINDOW {
+                self.medians_s.pop_front();
+            }
+            self.medians_s.push_back(median_s);
+        }
+        self.tick += 1;
+        let lowest = self.medians_s.iter().copied().fold(median_s, f64::min);
+        self.base_s = Some(lowest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn totals(attempts: u64) -> Totals {
+        Totals { attempts, accepted: attempts, throttled: 0, completed: attempts, failed: 0 }
+    }
+
+    #[test]
+    fn nothing_is_observed_before_the_first_latency() {
+        let mut signals = Signals::new(0.2, 10);
+        let flow = Flow::new(Totals::default());
+        assert_eq!(signals.observe(std::iter::once(&flow), 0.0, 0), None);
+        signals.add_latency(f64::INFINITY);
+        assert_eq!(signals.observe(std::iter::once(&flow), 0.0, 0), None, "a timeout tells no base");
+        signals.add_latency(0.02);
+        signals.add_latency(0.02);
+        assert!(signals.observe(std::iter::once(&flow), 0.0, 0).is_some());
+    }
+
+    #[test]
+    fn flows_of_several_collectors_add_up() {
+        let mut signals = Signals::new(0.2, 10);
+        signals.add_latency(0.02);
+        let (mut one, mut two) = (Flow::new(Totals::default()), Flow::new(Totals::default()));
+        one.advance(totals(10), 0.1);
+        two.advance(totals(30), 0.1);
+        let seen = signals.observe([one, two].iter(), 3.0, 0).unwrap();
+        assert!((seen.demand_fast_per_s - 400.0).abs() < 1e-9);
+        assert!((seen.throughput_slow_per_s - 400.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_base_is_the_lowest_median_of_thirty_seconds() {
+        let mut signals = Signals::new(0.2, 1);
+        let mut base_after = |latency_s: f64, seconds: u64| {
+            let mut base_s = 0.0;
+            for _ in 0..seconds {
+                signals.add_latency(latency_s);
+                base_s = signals.observe(std::iter::empty(), 0.0, 0).unwrap().base_s;
+            }
+            base_s
+        };
+        assert!((base_after(0.02, 1) / 0.02 - 1.0).abs() < 0.03);
+        assert!((base_after(0.15, 20) / 0.02 - 1.0).abs() < 0.03, "a queue does not raise the base at once");
+        assert!((base_after(0.15, 12) / 0.15 - 1.0).abs() < 0.03, "a lasting change does");
+    }
+
+    #[test]
+    fn a_lost_report_loses_no_counts() {
+        let mut flow = Flow::new(Totals::default());
+        flow.advance(totals(10), 0.1);
+        assert_eq!(flow.advance(totals(40), 0.3), 30);
+        assert!((flow.throughput_per_s().0 - 100.0).abs() < 1e-9);
+    }
+}
