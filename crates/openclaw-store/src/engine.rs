@@ -1,0 +1,248 @@
+//! The embedded engine: which keyspace holds what, how it is read, and how one commit becomes durable.
+//!
+//! Nothing outside this file and `folder` knows fjall. Readers go through snapshots, so that an item's
+//! statistics and the totals they are compared with belong to the same moment.
+
+use std::ops::Bound;
+use std::path::Path;
+
+use fjall::{
+    Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
+};
+
+use crate::cursor::{Cursor, List};
+use crate::error::ReadError;
+use crate::layout::{
+    Mark, SCALE_KEY, TOTALS_KEY, decode_mark, decode_scale, decode_tally, encode_mark, encode_scale,
+    encode_tally, list_prefix, pair_key, parse_pair_key,
+};
+use crate::rating::{Micros, Rating, ScoreScale};
+use crate::tally::Tally;
+
+/// Threads that flush and compact in the background.
+const WORKER_THREADS: usize = 2;
+
+/// An open database and its keyspaces.
+pub(crate) struct Engine {
+    database: Database,
+    by_user: Keyspace,
+    by_item: Keyspace,
+    tallies: Keyspace,
+    meta: Keyspace,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+/// One page of a list of ratings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The ratings, ordered by the id that differs between them.
+    pub ratings: Vec<Rating>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<Cursor>,
+}
+
+impl Engine {
+    /// Opens the database in this folder, creating it where there is none.
+    pub(crate) fn open(folder: &Path, cache_bytes: u64) -> fjall::Result<Self> {
+        let database =
+            Database::builder(folder).cache_size(cache_bytes).worker_threads(WORKER_THREADS).open()?;
+        let keyspace = |name| database.keyspace(name, KeyspaceCreateOptions::default);
+        Ok(Self {
+            by_user: keyspace("by_user")?,
+            by_item: keyspace("by_item")?,
+            tallies: keyspace("tallies")?,
+            meta: keyspace("meta")?,
+            database,
+        })
+    }
+
+    /// Writes what a new store needs before its first rating.
+    pub(crate) fn initialise(&self, scale: &ScoreScale) -> fjall::Result<()> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&self.meta, SCALE_KEY, encode_scale(scale));
+        batch.insert(&self.meta, TOTALS_KEY, encode_tally(&Tally::empty(scale)));
+        batch.commit()
+    }
+
+    /// The scale the store was made for.
+    pub(crate) fn scale(&self) -> Result<ScoreScale, ReadError> {
+        let value = self.meta.get(SCALE_KEY)?.ok_or_else(|| corrupted("the score scale is missing"))?;
+        decode_scale(&value).ok_or_else(|| corrupted("the score scale"))
+    }
+
+    /// The current rating of this pair.
+    pub(crate) fn mark(&self, user_id: &str, item_id: &str) -> Result<Option<Mark>, ReadError> {
+        let value = self.by_user.get(pair_key(user_id, item_id))?;
+        value.map(|value| decode_mark(&value).ok_or_else(|| corrupted("a rating"))).transpose()
+    }
+
+    /// The tally of an item as last committed.
+    pub(crate) fn tally(&self, item_id: &str) -> Result<Option<Tally>, ReadError> {
+        self.tallies.get(item_id)?.map(|value| parse_tally(&value, item_id)).transpose()
+    }
+
+    /// The tally of all ratings as last committed.
+    pub(crate) fn totals(&self) -> Result<Tally, ReadError> {
+        parse_totals(self.meta.get(TOTALS_KEY)?.as_deref())
+    }
+
+    /// An item's tally and that of all ratings, of the same moment.
+    pub(crate) fn tally_and_totals(&self, item_id: &str) -> Result<Option<(Tally, Tally)>, ReadError> {
+        let snapshot = self.database.snapshot();
+        let Some(tally) = snapshot.get(&self.tallies, item_id)? else { return Ok(None) };
+        let totals = parse_totals(snapshot.get(&self.meta, TOTALS_KEY)?.as_deref())?;
+        Ok(Some((parse_tally(&tally, item_id)?, totals)))
+    }
+
+    /// A page of the ratings of one user or one item, ordered by the other id.
+    pub(crate) fn page(
+        &self,
+        list: List,
+        of: &str,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page, ReadError> {
+        if let Some(cursor) = after.filter(|cursor| cursor.list != list) {
+            return Err(ReadError::CursorOfAnotherList(cursor.list.name()));
+        }
+        let prefix = list_prefix(of);
+        let first = after
+            .map_or(Bound::Included(prefix.clone()), |cursor| Bound::Excluded(pair_key(of, &cursor.after)));
+        let snapshot = self.database.snapshot();
+        let mut ratings = Vec::new();
+        for entry in snapshot.range(self.keyspace_of(list), (first, Bound::Unbounded)) {
+            let (key, value) = entry.into_inner()?;
+            if !key.starts_with(&prefix) {
+                break;
+            }
+            if ratings.len() == limit {
+                let next = ratings.last().map(|last| Cursor { list, after: other_id(list, last) });
+                return Ok(Page { ratings, next });
+            }
+            ratings.push(parse_rating(list, &key, &value)?.0);
+        }
+        Ok(Page { ratings, next: None })
+    }
+
+    /// A moment in time for walks over everything.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.database.snapshot()
+    }
+
+    /// Every rating in a snapshot with its exact score, ordered by user or by item.
+    pub(crate) fn ratings(
+        &self,
+        snapshot: &Snapshot,
+        list: List,
+    ) -> impl Iterator<Item = Result<(Rating, Micros), ReadError>> + use<> {
+        snapshot.iter(self.keyspace_of(list)).map(move |entry: Guard| {
+            let (key, value) = entry.into_inner()?;
+            parse_rating(list, &key, &value)
+        })
+    }
+
+    /// Every item's tally in a snapshot, ordered by item.
+    pub(crate) fn tallies(
+        &self,
+        snapshot: &Snapshot,
+    ) -> impl Iterator<Item = Result<(String, Tally), ReadError>> + use<> {
+        snapshot.iter(&self.tallies).map(|entry: Guard| {
+            let (key, value) = entry.into_inner()?;
+            let item_id = str::from_utf8(&key).map_err(|_| corrupted("an item id"))?;
+            Ok((item_id.to_owned(), parse_tally(&value, item_id)?))
+        })
+    }
+
+    /// The tally of all ratings in a snapshot.
+    pub(crate) fn totals_in(&self, snapshot: &Snapshot) -> Result<Tally, ReadError> {
+        parse_totals(snapshot.get(&self.meta, TOTALS_KEY)?.as_deref())
+    }
+
+    /// Starts a commit, which is on disk when [`Commit::finish`] returns.
+    pub(crate) fn commit(&self) -> Commit<'_> {
+        Commit { engine: self, batch: self.database.batch().durability(Some(PersistMode::SyncData)) }
+    }
+
+    fn keyspace_of(&self, list: List) -> &Keyspace {
+        match list {
+            List::OfUser => &self.by_user,
+            List::OfItem => &self.by_item,
+        }
+    }
+}
+
+/// Changes that reach the disk together or not at all.
+pub(crate) struct Commit<'a> {
+    engine: &'a Engine,
+    batch: OwnedWriteBatch,
+}
+
+impl Commit<'_> {
+    /// Makes this the current rating of the pair.
+    pub(crate) fn put_mark(&mut self, user_id: &str, item_id: &str, mark: Mark) {
+        let value = encode_mark(mark);
+        self.batch.insert(&self.engine.by_user, pair_key(user_id, item_id), value);
+        self.batch.insert(&self.engine.by_item, pair_key(item_id, user_id), value);
+    }
+
+    /// Makes this the item's tally.
+    pub(crate) fn put_tally(&mut self, item_id: &str, tally: &Tally) {
+        self.batch.insert(&self.engine.tallies, item_id, encode_tally(tally));
+    }
+
+    /// Makes this the tally of all ratings.
+    pub(crate) fn put_totals(&mut self, totals: &Tally) {
+        self.batch.insert(&self.engine.meta, TOTALS_KEY, encode_tally(totals));
+    }
+
+    /// Writes and syncs. Readers see nothing of it before it is on disk.
+    pub(crate) fn finish(self) -> fjall::Result<()> {
+        self.batch.commit()
+    }
+}
+
+fn parse_totals(value: Option<&[u8]>) -> Result<Tally, ReadError> {
+    value.and_then(decode_tally).ok_or_else(|| corrupted("the tally of all ratings"))
+}
+
+fn parse_tally(value: &[u8], item_id: &str) -> Result<Tally, ReadError> {
+    decode_tally(value).ok_or_else(|| corrupted(&format!("the tally of item {item_id:?}")))
+}
+
+fn parse_rating(list: List, key: &[u8], value: &[u8]) -> Result<(Rating, Micros), ReadError> {
+    let (first, second) = parse_pair_key(key).ok_or_else(|| corrupted("the key of a rating"))?;
+    let mark = decode_mark(value).ok_or_else(|| corrupted("a rating"))?;
+    let (user_id, item_id) = match list {
+        List::OfUser => (first, second),
+        List::OfItem => (second, first),
+    };
+    let rating = Rating {
+        user_id: user_id.to_owned(),
+        item_id: item_id.to_owned(),
+        score: mark.score.to_score(),
+        timestamp_ms: mark.timestamp_ms,
+    };
+    Ok((rating, mark.score))
+}
+
+fn other_id(list: List, rating: &Rating) -> String {
+    match list {
+        List::OfUser => rating.item_id.clone(),
+        List::OfItem => rating.user_id.clone(),
+    }
+}
+
+fn corrupted(what: &str) -> ReadError {
+    ReadError::Corrupted(what.to_owned())
+}
+
+impl From<fjall::Error> for ReadError {
+    fn from(error: fjall::Error) -> Self {
+        Self::Engine(error.to_string())
+    }
+}

@@ -1,0 +1,277 @@
+//! The store's folder: who holds it, which format it has, and how it comes to life and back after a crash.
+//!
+//! | name | holds |
+//! |---|---|
+//! | `lock` | the id of the process that has the folder; the lock itself is the operating system's |
+//! | `format` | one line with the format version, written last, so that its presence means "complete" |
+//! | `engine/` | the database; made as `engine.new/`, synced as a whole and renamed, because the engine cannot open a folder whose creation was cut short |
+//! | `running` | present while the store is open: after a crash it tells that the journal needs rescue |
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::engine::Engine;
+use crate::error::OpenError;
+use crate::layout::FORMAT_VERSION;
+use crate::rating::ScoreScale;
+
+const FORMAT_LINE: &str = "openclaw-store format ";
+
+/// A store folder held by this process.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Held for the lock on it, which ends with the file.
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes the folder for this process, creating it where there is none.
+    pub(crate) fn acquire(path: &Path) -> Result<Self, OpenError> {
+        fs::create_dir_all(path).map_err(|source| not_writable(path, source))?;
+        // The folder's own entry must outlive a power loss too. Some parents cannot be opened; then it
+        // is whoever made them that vouches for them.
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            let _ = sync_folder(parent);
+        }
+        let lock = lock(path)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Makes sure that a complete store of a known format is there.
+    pub(crate) fn prepare(&self, scale: &ScoreScale, cache_bytes: u64) -> Result<(), OpenError> {
+        let format = self.path.join("format");
+        match fs::read_to_string(&format) {
+            Ok(line) => {
+                self.check_format(&line)?;
+                if !self.engine().is_dir() {
+                    return Err(self.corrupted("its folder engine is missing".to_owned()));
+                }
+                return Ok(());
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(OpenError::Io { doing: "reading", path: format, source }),
+        }
+        self.refuse_foreign_files()?;
+        if !self.engine().is_dir() {
+            self.create_engine(scale, cache_bytes)?;
+        }
+        let line = format!("{FORMAT_LINE}{FORMAT_VERSION}\n");
+        self.replace_file("format", line.as_bytes()).map_err(|source| not_writable(&self.path, source))
+    }
+
+    /// Where the database is.
+    pub(crate) fn engine(&self) -> PathBuf {
+        self.path.join("engine")
+    }
+
+    /// Opens the database, first putting right what a crash or a failed write may have left.
+    pub(crate) fn open_engine(&self, cache_bytes: u64) -> Result<Engine, OpenError> {
+        let running = self.path.join("running");
+        if running.exists() {
+            rescue_journal(&self.engine()).map_err(|source| OpenError::Io {
+                doing: "rewriting the newest journal in",
+                path: self.engine(),
+                source,
+            })?;
+        } else {
+            // Only a process that dies needs this mark, never a machine: what a machine forgets is gone
+            // from its memory too. Hence no sync.
+            File::create(&running).map_err(|source| not_writable(&self.path, source))?;
+        }
+        self.open_database(&self.engine(), cache_bytes)
+    }
+
+    /// Says that the database was closed in good order.
+    pub(crate) fn mark_closed(&self) {
+        // Left behind, the mark costs the next start a rewrite of one journal and nothing else.
+        let _ = fs::remove_file(self.path.join("running"));
+    }
+
+    /// Proves that writing works: space for what is to come, and a sync that succeeds.
+    pub(crate) fn probe(&self) -> io::Result<()> {
+        let path = self.path.join("probe");
+        let written = File::create(&path).and_then(|mut file| {
+            file.write_all(&vec![0x5a; PROBE_BYTES])?;
+            file.sync_all()
+        });
+        let removed = fs::remove_file(&path);
+        written.and(removed)
+    }
+
+    fn check_format(&self, line: &str) -> Result<(), OpenError> {
+        let version = line.strip_prefix(FORMAT_LINE).and_then(|rest| rest.trim_end().parse::<u32>().ok());
+        match version {
+            Some(FORMAT_VERSION) => Ok(()),
+            Some(found) if found > FORMAT_VERSION => {
+                Err(OpenError::NewerFormat { folder: self.path.clone(), found, supported: FORMAT_VERSION })
+            }
+            _ => Err(self.corrupted(format!("its file format says {:?}", line.trim_end()))),
+        }
+    }
+
+    fn refuse_foreign_files(&self) -> Result<(), OpenError> {
+        let unreadable = |source| OpenError::Io { doing: "listing", path: self.path.clone(), source };
+        for entry in fs::read_dir(&self.path).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name();
+            let known = ["lock", "engine", "engine.new", "format.new", "probe", "running"];
+            if !known.iter().any(|known| name == *known) {
+                let found = name.to_string_lossy().into_owned();
+                return Err(OpenError::ForeignFolder { folder: self.path.clone(), found });
+            }
+        }
+        Ok(())
+    }
+
+    fn create_engine(&self, scale: &ScoreScale, cache_bytes: u64) -> Result<(), OpenError> {
+        let new = self.path.join("engine.new");
+        let failed = |source| not_writable(&self.path, source);
+        if new.exists() {
+            fs::remove_dir_all(&new).map_err(failed)?;
+        }
+        let engine = self.open_database(&new, cache_bytes)?;
+        engine.initialise(scale).map_err(|error| self.explain(error))?;
+        drop(engine);
+        sync_tree(&new).map_err(failed)?;
+        fs::rename(&new, self.engine()).map_err(failed)?;
+        sync_folder(&self.path).map_err(failed)
+    }
+
+    fn open_database(&self, folder: &Path, cache_bytes: u64) -> Result<Engine, OpenError> {
+        // The engine asserts what it expects of file names; a damaged folder must not end the process.
+        let opened = std::panic::catch_unwind(|| Engine::open(folder, cache_bytes));
+        match opened {
+            Ok(engine) => engine.map_err(|error| self.explain(error)),
+            Err(_) => Err(self.corrupted("the engine found files it does not expect".to_owned())),
+        }
+    }
+
+    fn replace_file(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let new = self.path.join(format!("{name}.new"));
+        let mut file = File::create(&new)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&new, self.path.join(name))?;
+        sync_folder(&self.path)
+    }
+
+    fn explain(&self, error: fjall::Error) -> OpenError {
+        match error {
+            fjall::Error::Io(source) if is_refusal(&source) => not_writable(&self.path, source),
+            fjall::Error::Io(source) => OpenError::Io { doing: "opening", path: self.engine(), source },
+            fjall::Error::Locked => {
+                OpenError::Locked { folder: self.path.clone(), holder: "another process".to_owned() }
+            }
+            other => self.corrupted(other.to_string()),
+        }
+    }
+
+    pub(crate) fn corrupted(&self, detail: String) -> OpenError {
+        OpenError::Corrupted { folder: self.path.clone(), detail }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Enough for a commit of thousands of ratings.
+const PROBE_BYTES: usize = 1024 * 1024;
+
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let path = folder.join("lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|source| not_writable(folder, source))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            let holder = match holder.trim().parse::<u32>() {
+                Ok(process) => format!("process {process}"),
+                Err(_) => "another process".to_owned(),
+            };
+            return Err(OpenError::Locked { folder: folder.to_owned(), holder });
+        }
+        Err(TryLockError::Error(source)) => return Err(OpenError::Io { doing: "locking", path, source }),
+    }
+    // Only to name the holder in the next process's error; a failure costs that courtesy and no more.
+    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+/// Writes the newest journal anew, from memory to disk.
+///
+/// When a sync fails, the kernel may drop the dirty pages' dirt and keep their content: a later reader in
+/// this boot still sees bytes that the disk does not have, and later syncs succeed without writing them.
+/// Appending to such a journal would put acknowledged ratings behind a hole. A copy has no such past.
+fn rescue_journal(engine: &Path) -> io::Result<()> {
+    let mut newest: Option<(u64, PathBuf)> = None;
+    for entry in fs::read_dir(engine)? {
+        let path = entry?.path();
+        let number = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".jnl")?.parse().ok());
+        if let Some(number) = number.filter(|number| newest.as_ref().is_none_or(|(most, _)| number > most)) {
+            newest = Some((number, path));
+        }
+    }
+    let Some((_, journal)) = newest else { return Ok(()) };
+    let copy = engine.join("journal.rescue");
+    copy_without_holes(&journal, &copy)?;
+    fs::rename(&copy, &journal)?;
+    sync_folder(engine)
+}
+
+/// Copies by reading and writing, leaving out blocks of zeros, and syncs the copy.
+fn copy_without_holes(from: &Path, to: &Path) -> io::Result<()> {
+    const BLOCK_BYTES: usize = 64 * 1024;
+    let (mut source, mut target) = (File::open(from)?, File::create(to)?);
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut length = 0;
+    loop {
+        let read = source.read(&mut block)?;
+        if read == 0 {
+            break;
+        }
+        let data = &block[..read];
+        if data.iter().any(|&byte| byte != 0) {
+            target.seek(SeekFrom::Start(length))?;
+            target.write_all(data)?;
+        }
+        length += read as u64;
+    }
+    target.set_len(length)?;
+    target.sync_all()
+}
+
+fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_folder(folder)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn not_writable(folder: &Path, source: io::Error) -> OpenError {
+    if is_refusal(&source) {
+        return OpenError::NotWritable { folder: folder.to_owned(), source };
+    }
+    OpenError::Io { doing: "writing to", path: folder.to_owned(), source }
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}

@@ -1,0 +1,155 @@
+//! The byte format of everything the store writes. Nothing else in the crate knows bytes.
+//!
+//! Format 1, all whole numbers big-endian:
+//!
+//! | keyspace | key | value |
+//! |---|---|---|
+//! | `by_user` | user length − 1 (1 byte), user, item | score in millionths (i64), timestamp in ms (u64) |
+//! | `by_item` | item length − 1 (1 byte), item, user | the same |
+//! | `tallies` | item | bins (u16), each bin (LEB128), sum in millionths (zigzag LEB128) |
+//! | `meta` | `scale` | lowest (i64), highest (i64) in millionths, bins (u16) |
+//! | `meta` | `totals` | a tally of all ratings |
+//!
+//! The length before the first id keeps ids free to hold any byte and makes "all of one user" one prefix.
+//! Separators with escapes lost: they make keys longer and parsers cleverer. The rating is written under
+//! both keys, because a page of an item's ratings is then one range scan instead of a scan and a lookup each.
+
+use crate::rating::{ID_BYTES_MAX, Micros, ScoreScale};
+use crate::tally::Tally;
+
+/// The format this version writes, and the newest it reads.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// Key of the scale in `meta`.
+pub(crate) const SCALE_KEY: &str = "scale";
+
+/// Key of the tally of all ratings in `meta`.
+pub(crate) const TOTALS_KEY: &str = "totals";
+
+/// Score and timestamp of a user's current rating of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) score: Micros,
+    pub(crate) timestamp_ms: u64,
+}
+
+/// The prefix shared by all keys whose first id is this one.
+///
+/// Callers have checked the id: 1 to 256 bytes.
+pub(crate) fn list_prefix(first: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + first.len() + 32);
+    key.push(u8::try_from(first.len() - 1).unwrap_or(u8::MAX));
+    key.extend_from_slice(first.as_bytes());
+    key
+}
+
+/// The key of a pair of ids.
+pub(crate) fn pair_key(first: &str, second: &str) -> Vec<u8> {
+    let mut key = list_prefix(first);
+    key.extend_from_slice(second.as_bytes());
+    key
+}
+
+/// Both ids of a pair key.
+pub(crate) fn parse_pair_key(key: &[u8]) -> Option<(&str, &str)> {
+    let (&length, rest) = key.split_first()?;
+    let (first, second) = rest.split_at_checked(usize::from(length) + 1)?;
+    if second.is_empty() || second.len() > ID_BYTES_MAX {
+        return None;
+    }
+    Some((str::from_utf8(first).ok()?, str::from_utf8(second).ok()?))
+}
+
+/// Encodes a rating's value.
+pub(crate) fn encode_mark(mark: Mark) -> [u8; 16] {
+    let mut value = [0; 16];
+    value[..8].copy_from_slice(&mark.score.0.to_be_bytes());
+    value[8..].copy_from_slice(&mark.timestamp_ms.to_be_bytes());
+    value
+}
+
+/// Decodes a rating's value.
+pub(crate) fn decode_mark(value: &[u8]) -> Option<Mark> {
+    let (score, rest) = value.split_first_chunk()?;
+    let timestamp = rest.try_into().ok()?;
+    Some(Mark { score: Micros(i64::from_be_bytes(*score)), timestamp_ms: u64::from_be_bytes(timestamp) })
+}
+
+/// Encodes a tally.
+pub(crate) fn encode_tally(tally: &Tally) -> Vec<u8> {
+    let mut value = Vec::with_capacity(2 + tally.histogram.len() + 8);
+    value.extend_from_slice(&u16::try_from(tally.histogram.len()).unwrap_or(u16::MAX).to_be_bytes());
+    for &bin in &tally.histogram {
+        push_leb128(&mut value, u128::from(bin));
+    }
+    let zigzag = (tally.sum_micros << 1) ^ (tally.sum_micros >> 127);
+    push_leb128(&mut value, zigzag.cast_unsigned());
+    value
+}
+
+/// Decodes a tally.
+pub(crate) fn decode_tally(value: &[u8]) -> Option<Tally> {
+    let (bins, mut rest) = value.split_first_chunk()?;
+    let mut histogram = Vec::new();
+    for _ in 0..u16::from_be_bytes(*bins) {
+        histogram.push(u64::try_from(take_leb128(&mut rest)?).ok()?);
+    }
+    let zigzag = take_leb128(&mut rest)?;
+    let sum_micros = (zigzag >> 1).cast_signed() ^ -((zigzag & 1).cast_signed());
+    // A total above u64 would overflow the count.
+    histogram.iter().try_fold(0u64, |sum, &bin| sum.checked_add(bin))?;
+    rest.is_empty().then_some(Tally { sum_micros, histogram })
+}
+
+/// Encodes a scale.
+pub(crate) fn encode_scale(scale: &ScoreScale) -> Vec<u8> {
+    let mut value = Vec::with_capacity(18);
+    value.extend_from_slice(&scale.lowest.0.to_be_bytes());
+    value.extend_from_slice(&scale.highest.0.to_be_bytes());
+    value.extend_from_slice(&scale.bins.get().to_be_bytes());
+    value
+}
+
+/// Decodes a scale.
+pub(crate) fn decode_scale(value: &[u8]) -> Option<ScoreScale> {
+    let (lowest, rest) = value.split_first_chunk()?;
+    let (highest, rest) = rest.split_first_chunk()?;
+    let bins = u16::from_be_bytes(rest.try_into().ok()?);
+    Some(ScoreScale {
+        lowest: Micros(i64::from_be_bytes(*lowest)),
+        highest: Micros(i64::from_be_bytes(*highest)),
+        bins: bins.try_into().ok()?,
+    })
+}
+
+fn push_leb128(into: &mut Vec<u8>, mut number: u128) {
+    loop {
+        let low = (number & 0x7f) as u8;
+        number >>= 7;
+        if number == 0 {
+            into.push(low);
+            return;
+        }
+        into.push(low | 0x80);
+    }
+}
+
+fn take_leb128(from: &mut &[u8]) -> Option<u128> {
+    let mut number = 0u128;
+    for shift in (0..u128::BITS).step_by(7) {
+        let (&byte, rest) = from.split_first()?;
+        *from = rest;
+        let low = u128::from(byte & 0x7f);
+        if low.leading_zeros() < shift {
+            return None;
+        }
+        number |= low << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! What every backend of the store must do, written once. A backend joins with a [`Backend`] and one line
+//! of [`behaviour_suite`]; nothing below knows where the ratings are kept.
+
+use openclaw_store::{NewRating, Put, PutError, ReadError, ScoreScale, Store, StoreSettings};
+
+/// A place where stores live, fresh for each test.
+pub(crate) trait Backend {
+    /// A place that holds no ratings yet.
+    fn fresh() -> Self;
+    /// Opens the store of this place with these settings; what was acknowledged before is in it.
+    async fn open(&self, settings: StoreSettings) -> Store;
+}
+
+/// Makes every behaviour a test of one backend.
+macro_rules! behaviour_suite {
+    ($backend:ty: $($behaviour:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                $crate::behaviour::$behaviour(&<$backend as $crate::behaviour::Backend>::fresh()).await;
+            }
+        )+
+    };
+}
+pub(crate) use behaviour_suite;
+
+/// A rating in few words.
+pub(crate) fn rating(user_id: &str, item_id: &str, score: f64, timestamp_ms: u64) -> NewRating {
+    NewRating { user_id: user_id.to_owned(), item_id: item_id.to_owned(), score, timestamp_ms }
+}
+
+async fn score(store: &Store, user_id: &str, item_id: &str) -> Option<f64> {
+    store.rating(user_id, item_id).await.unwrap().map(|rating| rating.score)
+}
+
+async fn assert_sound(store: &Store) {
+    let recount = store.recount().await.unwrap();
+    assert_eq!(recount.differences, 0, "{:#?}", recount.described);
+    assert_eq!(recount.ratings, store.ratings_total().await.unwrap());
+}
+
+pub(crate) async fn newest_timestamp_wins_and_a_tie_goes_to_the_later_arrival(backend: &impl Backend) {
+    let store = backend.open(StoreSettings::default()).await;
+    let put = async |score, timestamp_ms| store.put(vec![rating("u", "i", score, timestamp_ms)]).await;
+    assert_eq!(put(3.0, 100).await.unwrap(), [Put::Stored]);
+    assert_eq!(put(9.0, 99).await.unwrap(), [Put::Superseded]);
+    assert_eq!(score(&store, "u", "i").await, Some(3.0));
+    assert_eq!(put(4.0, 100).await.unwrap(), [Put::Stored], "a tie goes to the later arrival");
+    assert_eq!(put(5.5, 101).await.unwrap(), [Put::Stored]);
+    assert_eq!(score(&store, "u", "i").await, Some(5.5));
+    assert_eq!(store.item("i").await.unwrap().map(|stats| (stats.count, stats.mean)), Some((1, 5.5)));
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn one_batch_sees_its_own_earlier_ratings(backend: &impl Backend) {
+    let store = backend.open(StoreSettings::default()).await;
+    let batch = vec![
+        rating("u", "i", 1.0, 10),
+        rating("u", "i", 2.0, 9),
+        rating("u", "i", 3.0, 10),
+        rating("v", "i", 7.0, 1),
+        rating("u", "i", 4.0, 8),
+    ];
+    let puts = store.put(batch).await.unwrap();
+    assert_eq!(puts, [Put::Stored, Put::Superseded, Put::Stored, Put::Stored, Put::Superseded]);
+    let stats = store.item("i").await.unwrap().unwrap();
+    assert_eq!((stats.count, stats.mean), (2, 5.0));
+    assert_eq!(stats.histogram, [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn invalid_rating_stores_nothing_of_its_batch(backend: &impl Backend) {
+    let store = backend.open(StoreSettings::default()).await;
+    let too_long = "x".repeat(257);
+    for bad in [
+        rating("", "i", 1.0, 1),
+        rating("u", &too_long, 1.0, 1),
+        rating("u", "i", 10.1, 1),
+        rating("u", "i", -0.1, 1),
+        rating("u", "i", f64::NAN, 1),
+        rating("u", "i", f64::INFINITY, 1),
+    ] {
+        let refused = store.put(vec![rating("good", "i", 5.0, 1), bad]).await.unwrap_err();
+        assert!(matches!(refused, PutError::Invalid { index: 1, .. }), "{refused:?}");
+    }
+    assert_eq!(store.ratings_total().await.unwrap(), 0);
+    assert_eq!(store.item("i").await.unwrap(), None);
+    assert!(matches!(store.item("").await, Err(ReadError::InvalidId(_))));
+}
+
+pub(crate) async fn ids_may_hold_any_text(backend: &impl Backend) {
+    let store = backend.open(StoreSettings::default()).await;
+    let longest = "é".repeat(128);
+    let ids = ["a", "ab", "\0", "a\0b", "名前", "a/b?c=d", " ", longest.as_str()];
+    for (index, id) in ids.iter().enumerate() {
+        let batch = ids.iter().map(|other| rating(id, other, index as f64, 1)).collect();
+        store.put(batch).await.unwrap();
+    }
+    for id in ids {
+        let page = store.ratings_of_user(id, None, 100).await.unwrap();
+        assert_eq!(page.ratings.len(), ids.len());
+        assert!(page.ratings.iter().all(|rating| rating.user_id == id));
+        assert_eq!(store.ratings_of_item(id, None, 100).await.unwrap().ratings.len(), ids.len());
+    }
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn pages_survive_writes_between_them(backend: &impl Backend) {
+    let store = backend.open(StoreSettings::default()).await;
+    let item = |number: u32| format!("item-{number:04}");
+    let batch = (0..100).map(|number| rating("u", &item(number * 10), 5.0, 1)).collect();
+    store.put(batch).await.unwrap();
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = store.ratings_of_user("u", cursor.as_ref(), 7).await.unwrap();
+        seen.extend(page.ratings.into_iter().map(|rating| rating.item_id));
+        let Some(next) = page.next else { break };
+        // Writes before and after the place, and a change of what was already seen.
+        let number = seen.len() as u32;
+        let between = vec![
+            rating("u", &item(number), 1.0, 2),
+            rating("u", &seen[0], 2.0, 3),
+            rating("other", &item(500), 3.0, 4),
+        ];
+        store.put(between).await.unwrap();
+        cursor = Some(next.to_string().parse().expect("a cursor survives its trip through a client"));
+    }
+    let mut expected: Vec<_> = seen.clone();
+    expected.sort();
+    expected.dedup();
+    assert_eq!(seen, expected, "ordered, nothing twice");
+    assert!((0..100).all(|number| seen.contains(&item(number * 10))), "nothing that stayed was skipped");
+    assert!(
+        store.ratings_of_item("item-0000", cursor.as_ref(), 7).await.is_err(),
+        "a cursor of another list"
+    );
+}
+
+pub(crate) async fn last_page_of_exactly_the_limit_has_no_next(backend: &impl Backend) {
+    let store = backend.open(StoreSettings::default()).await;
+    store.put((0..4).map(|user| rating(&format!("u{user}"), "i", 5.0, 1)).collect()).await.unwrap();
+    let first = store.ratings_of_item("i", None, 2).await.unwrap();
+    let second = store.ratings_of_item("i", first.next.as_ref(), 2).await.unwrap();
+    assert_eq!((first.ratings.len(), second.ratings.len(), second.next), (2, 2, None));
+    assert_eq!(store.ratings_of_item("nobody", None, 2).await.unwrap().ratings, []);
+}
+
+pub(crate) async fn everything_is_there_after_reopening(backend: &impl Backend) {
+    let settings = StoreSettings {
+        scale: ScoreScale::new(-5.0, 5.0, 21).expect("a possible scale"),
+        ..StoreSettings::default()
+    };
+    let before = {
+        let store = backend.open(settings.clone()).await;
+        for round in 0..20 {
+            let batch = (0..50).map(|user| {
+                rating(
+                    &format!("u{user}"),
+                    &format!("i{}", (user + round) % 9),
+                    f64::from(round % 11) - 5.0,
+                    1,
+                )
+            });
+            store.put(batch.collect()).await.unwrap();
+        }
+        let item = store.item("i3").await.unwrap().unwrap();
+        store.close().await;
+        assert_eq!(store.put(vec![rating("u", "i", 1.0, 1)]).await, Err(PutError::Closed));
+        assert_eq!(store.item("i3").await, Err(ReadError::Closed));
+        item
+    };
+    let store = backend.open(settings).await;
+    assert_eq!(store.item("i3").await.unwrap(), Some(before));
+    assert_eq!(store.ratings_total().await.unwrap(), 50 * 9);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn concurrent_writers_lose_nothing(backend: &impl Backend) {
+    const WRITERS: u32 = 16;
+    const BATCHES: u32 = 25;
+    let store = backend.open(StoreSettings::default()).await;
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        let store = store.clone();
+        writers.spawn(async move {
+            for batch in 0..BATCHES {
+                let own = rating(&format!("u{writer}"), &format!("i{batch}"), 5.0, 1);
+                // All writers fight for this one; the newest timestamp must win whoever comes when.
+                let contested = rating(
+                    "shared",
+                    "contested",
+                    f64::from(writer % 11),
+                    u64::from(batch * WRITERS + writer),
+                );
+                store.put(vec![own, contested]).await.unwrap();
+            }
+        });
+    }
+    while let Some(done) = writers.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(store.ratings_total().await.unwrap(), u64::from(WRITERS * BATCHES + 1));
+    assert_eq!(store.item("i0").await.unwrap().map(|stats| stats.count), Some(u64::from(WRITERS)));
+    let winner = f64::from((WRITERS - 1) % 11);
+    assert_eq!(score(&store, "shared", "contested").await, Some(winner));
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn bayesian_average_is_pulled_toward_the_mean_of_all(backend: &impl Backend) {
+    let settings = StoreSettings { prior_ratings: 4, ..StoreSettings::default() };
+    let store = backend.open(settings).await;
+    let mut batch: Vec<_> = (0..9).map(|user| rating(&format!("u{user}"), "known", 4.0, 1)).collect();
+    batch.push(rating("u0", "new", 10.0, 1));
+    store.put(batch).await.unwrap();
+    // All ratings: (9 * 4 + 10) / 10 = 4.6.
+    let new = store.item("new").await.unwrap().unwrap();
+    assert!((new.bayesian_average - (4.0 * 4.6 + 10.0) / 5.0).abs() < 1e-12);
+    let known = store.item("known").await.unwrap().unwrap();
+    assert!((known.bayesian_average - (4.0 * 4.6 + 36.0) / 13.0).abs() < 1e-12);
+}
+
+pub(crate) async fn batch_larger_than_the_queue_is_refused_as_such(backend: &impl Backend) {
+    let store = backend.open(StoreSettings { queue_ratings_max: 10, ..StoreSettings::default() }).await;
+    let batch = |size: u32| (0..size).map(|user| rating(&format!("u{user}"), "i", 5.0, 1)).collect();
+    let refused = store.put(batch(11)).await.unwrap_err();
+    assert_eq!(refused, PutError::BatchTooLarge { ratings: 11, ratings_max: 10 });
+    assert_eq!(store.put(batch(10)).await.unwrap().len(), 10);
+    assert_eq!(store.put(Vec::new()).await.unwrap(), []);
+}
