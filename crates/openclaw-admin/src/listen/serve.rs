@@ -1,0 +1,291 @@
+//! Serving HTTP/1.1 over a bound listener, within limits and until the process stops.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics::{Counter, Gauge};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tower::Service;
+
+use super::BoundListener;
+use crate::reply::catch_panic;
+use crate::shutdown::{Phase, Shutdown};
+
+/// How long to leave the kernel alone after it refused a connection, usually for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What one listener will bear.
+#[derive(Clone, Debug)]
+pub struct ServeLimits {
+    /// Connections at once; further ones wait in the kernel's backlog.
+    pub connections_max: usize,
+    /// All header fields of a request together, in bytes; hyper answers 431 to more. Their number is
+    /// bounded by hyper's default of 100, whose buffer, unlike a configured one, is on the stack.
+    pub header_bytes_max: usize,
+    /// How long a connection may take to send the header fields of a request, and so how long it may idle
+    /// between two of them.
+    pub header_timeout: Duration,
+    /// How long a stop waits for requests that are being answered.
+    pub stop_timeout: Duration,
+    /// Whether requests carry their peer's address (`ConnectInfo<SocketAddr>`): one allocation each.
+    pub peer_address: bool,
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            header_bytes_max: 32 * 1024,
+            header_timeout: Duration::from_secs(30),
+            stop_timeout: Duration::from_secs(10),
+            peer_address: false,
+        }
+    }
+}
+
+/// Serves `service` (an axum `Router`, or any tower service) on `listener` until `shutdown` asks to stop and
+/// the requests in progress are answered, at most `stop_timeout` later.
+///
+/// A panicking handler is answered with a 500 problem. Nothing that a peer does ends the loop.
+pub async fn serve<S>(listener: BoundListener, service: S, limits: ServeLimits, shutdown: Shutdown)
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    let name = listener.name;
+    tracing::info!(listener = name, url = %format_args!("{}://{}", listener.scheme(), listener.address), "listening");
+    let connections_max = u32::try_from(limits.connections_max).unwrap_or(u32::MAX).max(1);
+    let permits = Arc::new(Semaphore::new(connections_max as usize));
+    // This listener's own phase: it aborts its connections after `stop_timeout` also where the process waits.
+    let phase = watch::Sender::new(Phase::Running);
+    let server = Server { service, limits, phase: phase.clone(), meters: Meters::of(name) };
+
+    tokio::select! {
+        () = server.accept_all(&listener, &permits) => {}
+        () = shutdown.stopping() => {}
+    }
+    // The port is free, and new connections are refused, from here on.
+    drop(listener);
+    phase.send_replace(Phase::Stopping);
+    tokio::select! {
+        // Whoever holds all permits knows that no connection is left.
+        _ = permits.acquire_many(connections_max) => tracing::info!(listener = name, "stopped"),
+        () = tokio::time::sleep(server.limits.stop_timeout) => server.give_up(name, &permits),
+        () = shutdown.aborting() => server.give_up(name, &permits),
+    }
+}
+
+struct Server<S> {
+    service: S,
+    limits: ServeLimits,
+    phase: watch::Sender<Phase>,
+    meters: Meters,
+}
+
+#[derive(Clone)]
+struct Meters {
+    open: Gauge,
+    accepted: Counter,
+    full: Counter,
+    accept_failures: Counter,
+    #[cfg(feature = "tls")]
+    handshake_failures: Counter,
+}
+
+impl Meters {
+    fn of(listener: &'static str) -> Self {
+        Self {
+            open: metrics::gauge!(super::CONNECTIONS, "listener" => listener),
+            accepted: metrics::counter!(super::CONNECTIONS_TOTAL, "listener" => listener),
+            full: metrics::counter!(super::FULL_TOTAL, "listener" => listener),
+            accept_failures: metrics::counter!(super::ACCEPT_FAILURES_TOTAL, "listener" => listener),
+            #[cfg(feature = "tls")]
+            handshake_failures: metrics::counter!(super::HANDSHAKE_FAILURES_TOTAL, "listener" => listener),
+        }
+    }
+}
+
+impl<S> Server<S>
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    /// Accepts connections for ever.
+    async fn accept_all(&self, listener: &BoundListener, permits: &Arc<Semaphore>) {
+        let mut was_full = false;
+        loop {
+            let permit = match Arc::clone(permits).try_acquire_owned() {
+                Ok(permit) => {
+                    was_full = false;
+                    permit
+                }
+                Err(_) => {
+                    self.note_full(listener.name, was_full);
+                    was_full = true;
+                    // The semaphore is never closed.
+                    let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return };
+                    permit
+                }
+            };
+            match listener.listener.accept().await {
+                Ok((stream, peer)) => self.start(listener, stream, peer, permit),
+                Err(error) if is_peers_fault(&error) => {}
+                Err(error) => {
+                    self.meters.accept_failures.increment(1);
+                    tracing::error!(listener = listener.name, %error, "cannot accept a connection; trying again");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Logs once for each time that the listener fills up, however long it then stays full.
+    fn note_full(&self, name: &str, was_full: bool) {
+        self.meters.full.increment(1);
+        if !was_full {
+            let connections_max = self.limits.connections_max;
+            tracing::warn!(listener = name, connections_max, "all connections are in use; new ones wait");
+        }
+    }
+
+    fn start(
+        &self,
+        listener: &BoundListener,
+        stream: TcpStream,
+        peer: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) {
+        // Replies are small and whole: waiting to fill a segment would only add to their latency. A peer
+        // that is gone already shows in the first read.
+        let _ = stream.set_nodelay(true);
+        self.meters.accepted.increment(1);
+        let service = self.service.clone();
+        let limits = self.limits.clone();
+        let phases = self.phase.subscribe();
+        let meters = self.meters.clone();
+        #[cfg(feature = "tls")]
+        let tls = listener.tls.clone();
+        #[cfg(not(feature = "tls"))]
+        let _ = listener;
+        tokio::spawn(async move {
+            let _open = Open::new(meters.open.clone(), permit);
+            #[cfg(feature = "tls")]
+            if let Some(tls) = tls {
+                match tls.accept(stream, limits.header_timeout).await {
+                    Ok(stream) => converse(stream, peer, service, &limits, phases).await,
+                    Err(error) => {
+                        meters.handshake_failures.increment(1);
+                        tracing::debug!(%peer, %error, "TLS handshake failed");
+                    }
+                }
+                return;
+            }
+            converse(stream, peer, service, &limits, phases).await;
+        });
+    }
+
+    fn give_up(&self, name: &str, permits: &Semaphore) {
+        let unfinished = self.limits.connections_max.saturating_sub(permits.available_permits());
+        tracing::warn!(listener = name, unfinished, "stopped with connections unfinished");
+        self.phase.send_replace(Phase::Aborting);
+    }
+}
+
+/// Counts a connection for as long as it lives, whichever way it ends.
+struct Open {
+    gauge: Gauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Open {
+    fn new(gauge: Gauge, permit: OwnedSemaphorePermit) -> Self {
+        gauge.increment(1);
+        Self { gauge, _permit: permit }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.gauge.decrement(1);
+    }
+}
+
+/// Answers the requests of one connection until it ends or the listener stops.
+async fn converse<I, S>(
+    stream: I,
+    peer: SocketAddr,
+    service: S,
+    limits: &ServeLimits,
+    mut phases: watch::Receiver<Phase>,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let peer_address = limits.peer_address;
+    let answer = service_fn(move |mut request: Request<Incoming>| {
+        let mut service = service.clone();
+        async move {
+            if peer_address {
+                request.extensions_mut().insert(ConnectInfo(peer));
+            }
+            Ok::<_, Infallible>(catch_panic(call(&mut service, request)).await)
+        }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_header_size(limits.header_bytes_max)
+            .serve_connection(TokioIo::new(stream), answer)
+    );
+    // A connection accepted just as the listener stops must see that too.
+    phases.mark_changed();
+    loop {
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(%peer, %error, "connection ended");
+                }
+                return;
+            }
+            changed = phases.changed() => match (changed, *phases.borrow_and_update()) {
+                (Ok(()), Phase::Running) => {}
+                (Ok(()), Phase::Stopping) => connection.as_mut().graceful_shutdown(),
+                (_, Phase::Aborting) | (Err(_), _) => return,
+            }
+        }
+    }
+}
+
+async fn call<S>(service: &mut S, request: Request<Incoming>) -> Response
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
+{
+    match poll_fn(|context| service.poll_ready(context)).await {
+        Ok(()) => {}
+        Err(never) => match never {},
+    }
+    service.call(request).await.unwrap_or_else(|never| match never {})
+}
+
+/// Errors of the connection that was to be accepted, rather than of this process.
+fn is_peers_fault(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
