@@ -1,0 +1,203 @@
+//! Cumulative counters: of everything, and of every user.
+//!
+//! They are updated on the request's own path, not derived from queued events, so that an event dropped under
+//! pressure loses no count. Users are spread over shards, each behind a mutex held for one map operation.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use openclaw_protocol::{Totals, UserCounts, UserId};
+use parking_lot::Mutex;
+
+const SHARDS: usize = 16;
+
+/// Which counter of a user moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Accepted,
+    Throttled,
+}
+
+#[derive(Debug)]
+struct User {
+    attempts: u64,
+    throttled: u64,
+    /// Whether the user is on the list of those active since the last drain.
+    listed: bool,
+    seen_ns: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    users: HashMap<UserId, User>,
+    active: Vec<UserId>,
+}
+
+/// Counters of one collector.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    attempts: AtomicU64,
+    accepted: AtomicU64,
+    throttled: AtomicU64,
+    completed: AtomicU64,
+    failed: AtomicU64,
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+    shard_users_max: usize,
+}
+
+impl Counters {
+    pub(crate) fn new(users_max: usize) -> Self {
+        Self {
+            attempts: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
+            throttled: AtomicU64::new(0),
+            completed: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            shards: Default::default(),
+            hasher: RandomState::new(),
+            shard_users_max: users_max.div_ceil(SHARDS),
+        }
+    }
+
+    fn shard(&self, user: &UserId) -> &Mutex<Shard> {
+        &self.shards[self.hasher.hash_one(user) as usize % SHARDS]
+    }
+
+    /// Counts one attempt. Where the table is full, an unknown user is counted in the totals only.
+    pub(crate) fn attempt(&self, user: &UserId, verdict: Verdict, now_ns: u64) {
+        self.attempts.fetch_add(1, Relaxed);
+        let throttled = verdict == Verdict::Throttled;
+        if throttled { &self.throttled } else { &self.accepted }.fetch_add(1, Relaxed);
+
+        let mut shard = self.shard(user).lock();
+        let shard = &mut *shard;
+        if let Some(known) = shard.users.get_mut(user) {
+            known.attempts += 1;
+            known.throttled += u64::from(throttled);
+            known.seen_ns = now_ns;
+            if !known.listed {
+                known.listed = true;
+                shard.active.push(user.clone());
+            }
+        } else if shard.users.len() < self.shard_users_max {
+            let new = User { attempts: 1, throttled: u64::from(throttled), listed: true, seen_ns: now_ns };
+            shard.users.insert(user.clone(), new);
+            shard.active.push(user.clone());
+        } else {
+            metrics::counter!("openclaw_collector_users_untracked_total").increment(1);
+        }
+    }
+
+    pub(crate) fn completed(&self) {
+        self.completed.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn failed(&self) {
+        self.failed.fetch_add(1, Relaxed);
+    }
+
+    /// The totals. What is counted between two of these loads shows in the next report.
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            attempts: self.attempts.load(Relaxed),
+            accepted: self.accepted.load(Relaxed),
+            throttled: self.throttled.load(Relaxed),
+            completed: self.completed.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+        }
+    }
+
+    /// The counters of everyone active since the last drain.
+    pub(crate) fn drain_active(&self) -> Vec<UserCounts> {
+        let mut drained = Vec::new();
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            let shard = &mut *shard;
+            for id in shard.active.drain(..) {
+                if let Some(user) = shard.users.get_mut(&id) {
+                    user.listed = false;
+                    drained.push(UserCounts {
+                        user_id: id,
+                        attempts: user.attempts,
+                        throttled: user.throttled,
+                    });
+                }
+            }
+        }
+        drained
+    }
+
+    /// Forgets users idle for `idle_ns`, in one shard per call: `turn` says which.
+    pub(crate) fn sweep(&self, turn: u64, idle_ns: u64, now_ns: u64) {
+        let mut shard = self.shards[turn as usize % SHARDS].lock();
+        shard.users.retain(|_, user| user.listed || now_ns.saturating_sub(user.seen_ns) < idle_ns);
+    }
+
+    pub(crate) fn users_tracked(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().users.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> UserId {
+        UserId::new(name).unwrap()
+    }
+
+    #[test]
+    fn a_drain_names_everyone_active_since_the_last_one_with_cumulative_counts() {
+        let counters = Counters::new(100);
+        counters.attempt(&user("a"), Verdict::Accepted, 0);
+        counters.attempt(&user("a"), Verdict::Throttled, 0);
+        counters.attempt(&user("b"), Verdict::Throttled, 0);
+        let mut drained = counters.drain_active();
+        drained.sort_by(|one, other| one.user_id.cmp(&other.user_id));
+        assert_eq!(drained.iter().map(|u| (u.attempts, u.throttled)).collect::<Vec<_>>(), [(2, 1), (1, 1)]);
+        counters.attempt(&user("b"), Verdict::Accepted, 0);
+        let again = counters.drain_active();
+        assert_eq!(again, [UserCounts { user_id: user("b"), attempts: 2, throttled: 1 }]);
+        assert!(counters.drain_active().is_empty());
+    }
+
+    #[test]
+    fn made_up_ids_fill_no_more_than_the_table_and_still_count_in_the_totals() {
+        let counters = Counters::new(160);
+        for n in 0..10_000 {
+            counters.attempt(&user(&format!("made-up-{n}")), Verdict::Throttled, 0);
+        }
+        assert!(counters.users_tracked() <= 160);
+        assert_eq!(counters.totals().attempts, 10_000);
+        assert_eq!(counters.totals().throttled, 10_000);
+    }
+
+    #[test]
+    fn idle_users_are_forgotten_but_not_before_they_were_reported() {
+        let counters = Counters::new(100);
+        counters.attempt(&user("a"), Verdict::Accepted, 0);
+        (0..SHARDS as u64).for_each(|turn| counters.sweep(turn, 10, 1_000));
+        assert_eq!(counters.users_tracked(), 1, "not reported yet");
+        counters.drain_active();
+        (0..SHARDS as u64).for_each(|turn| counters.sweep(turn, 10, 1_000));
+        assert_eq!(counters.users_tracked(), 0);
+    }
+
+    #[test]
+    fn two_threads_lose_no_count() {
+        let counters = Counters::new(1000);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    (0..50_000).for_each(|n| {
+                        counters.attempt(&user(&format!("u{}", n % 7)), Verdict::Accepted, 0);
+                    })
+                });
+            }
+        });
+        assert_eq!(counters.drain_active().iter().map(|user| user.attempts).sum::<u64>(), 100_000);
+        assert_eq!(counters.totals().accepted, 100_000);
+    }
+}

@@ -1,0 +1,185 @@
+//! Posting batches to the edge: one at a time, bounded, with back-off.
+//!
+//! A batch that fails is not the end of its events: they wait, up to the bound, and go with the next one.
+//! Counters are cumulative, so nothing needs to be sent twice for their sake.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use openclaw_protocol::{BatchAnswer, EventBatch, PolicyAnswer, RatingEvent};
+use reqwest::{Client, StatusCode, Url};
+
+use crate::settings::EdgeTarget;
+
+/// Longest answer that is read, in bytes: 100,000 users and some.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// Longest pause after repeated failures; the edge's return is noticed within it.
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// How often an edge that knows no batches is asked again.
+const BATCHES_AGAIN: Duration = Duration::from_secs(60);
+
+/// Why a batch did not arrive.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// No connection, or it broke.
+    #[error("the edge at {url} cannot be reached: {reason}")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// What the transport said.
+        reason: String,
+    },
+    /// The edge answered, but not with success.
+    #[error("the edge at {url} answered {status}: {detail}")]
+    Refused {
+        /// Where.
+        url: String,
+        /// HTTP status.
+        status: u16,
+        /// The beginning of its answer.
+        detail: String,
+    },
+    /// The edge's answer is not what the contract says.
+    #[error("the edge at {url} answered with something else than policies: {reason}")]
+    Unreadable {
+        /// Where.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Posts to one edge.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    client: Client,
+    target: EdgeTarget,
+    singles_only: AtomicBool,
+    singles_since_ms: AtomicU64,
+}
+
+impl Delivery {
+    pub(crate) fn new(target: EdgeTarget) -> Result<Self, reqwest::Error> {
+        let client = Client::builder()
+            .timeout(target.timeout)
+            .pool_max_idle_per_host(4)
+            .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        let singles_only = AtomicBool::new(target.batch_url.is_none());
+        Ok(Self { client, target, singles_only, singles_since_ms: AtomicU64::new(0) })
+    }
+
+    /// Posts a batch. `Ok(None)` means that this edge takes single events only.
+    pub(crate) async fn post_batch(
+        &self,
+        batch: &EventBatch,
+        now_ms: u64,
+    ) -> Result<Option<BatchAnswer>, DeliveryError> {
+        let Some(url) = &self.target.batch_url else { return Ok(None) };
+        if self.singles_only.load(Relaxed) {
+            let since_ms = now_ms.saturating_sub(self.singles_since_ms.load(Relaxed));
+            if u128::from(since_ms) < BATCHES_AGAIN.as_millis() {
+                return Ok(None);
+            }
+            self.singles_only.store(false, Relaxed);
+        }
+        let body = serde_json::to_vec(batch).map_err(|error| unreadable(url, &error))?;
+        let (status, answer) = self.post(url, body).await?;
+        if status == StatusCode::NOT_FOUND {
+            tracing::info!(%url, "the edge knows no batches; sending single events");
+            self.singles_only.store(true, Relaxed);
+            self.singles_since_ms.store(now_ms, Relaxed);
+            return Ok(None);
+        }
+        accepted(url, status, &answer)?;
+        serde_json::from_slice(&answer).map(Some).map_err(|error| unreadable(url, &error))
+    }
+
+    /// Posts one event.
+    pub(crate) async fn post_single(&self, event: &RatingEvent) -> Result<PolicyAnswer, DeliveryError> {
+        let url = &self.target.event_url;
+        let body = serde_json::to_vec(event).map_err(|error| unreadable(url, &error))?;
+        let (status, answer) = self.post(url, body).await?;
+        accepted(url, status, &answer)?;
+        serde_json::from_slice(&answer).map_err(|error| unreadable(url, &error))
+    }
+
+    async fn post(&self, url: &Url, body: Vec<u8>) -> Result<(StatusCode, Bytes), DeliveryError> {
+        let unreachable = |error: reqwest::Error| DeliveryError::Unreachable {
+            url: url.to_string(),
+            reason: innermost(&error),
+        };
+        let mut request = self.client.post(url.clone()).header("content-type", "application/json").body(body);
+        if let Some(token) = &self.target.token {
+            request = request.bearer_auth(token);
+        }
+        let mut response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if answer.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(unreadable(url, &format_args!("it is longer than {ANSWER_BYTES_MAX} bytes")));
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        Ok((status, answer.into()))
+    }
+}
+
+fn accepted(url: &Url, status: StatusCode, answer: &[u8]) -> Result<(), DeliveryError> {
+    if status.is_success() {
+        return Ok(());
+    }
+    let detail = String::from_utf8_lossy(answer).chars().take(200).collect();
+    Err(DeliveryError::Refused { url: url.to_string(), status: status.as_u16(), detail })
+}
+
+fn unreadable(url: &Url, reason: &dyn std::fmt::Display) -> DeliveryError {
+    DeliveryError::Unreadable { url: url.to_string(), reason: reason.to_string() }
+}
+
+/// The last source of an error is the one that says what happened ("connection refused").
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
+/// Pause after failures, doubling up to a second, with jitter so that collectors do not return in step.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    pub(crate) fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    /// The pause after one more failure; `jitter` is uniform in 0 to 1.
+    pub(crate) fn failed(&mut self, jitter: f64) -> Duration {
+        let pause = Duration::from_millis(100 << self.failures.min(6)).min(BACKOFF_MAX);
+        self.failures = self.failures.saturating_add(1);
+        pause.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_doubles_up_to_a_second_and_starts_over_after_a_success() {
+        let mut backoff = Backoff::default();
+        let pauses: Vec<_> = (0..6).map(|_| backoff.failed(1.0).as_millis()).collect();
+        assert_eq!(pauses, [100, 200, 400, 800, 1000, 1000]);
+        assert_eq!(backoff.failed(0.0).as_millis(), 500);
+        backoff.succeeded();
+        assert_eq!(backoff.failed(1.0).as_millis(), 100);
+    }
+}

@@ -1,0 +1,88 @@
+//! What a collector says of itself, to people and to programs.
+
+use openclaw_protocol::Totals;
+use serde::Serialize;
+
+/// Who decides the limits now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ControlledBy {
+    /// The edge: its answers hold.
+    Edge,
+    /// The local little-guard: there is no edge, or its leases have lapsed.
+    Local,
+}
+
+/// A collector's state.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CollectorStatus {
+    /// The collector's id, as the edge sees it.
+    pub id: String,
+    /// The service it reports for.
+    pub service: String,
+    /// Who decides now.
+    pub controlled_by: ControlledBy,
+    /// Version of the policy that the edge last answered with.
+    pub policy_version: Option<String>,
+    /// Guard time in ms, where there is a guard.
+    pub guard_ms: Option<f64>,
+    /// Requests that may be in flight, where there is a guard.
+    pub guard_cap: Option<u32>,
+    /// Requests in flight.
+    pub in_flight: u32,
+    /// Users whose parameters are leased.
+    pub leases: usize,
+    /// Users counted.
+    pub users_tracked: usize,
+    /// Events waiting for delivery.
+    pub events_waiting: usize,
+    /// Events dropped since the start.
+    pub events_dropped: u64,
+    /// Events delivered since the start.
+    pub events_delivered: u64,
+    /// The last delivery's error, until one succeeds.
+    pub edge_error: Option<String>,
+    /// 95th percentile of the last second, in ms, where anything completed.
+    pub p95_ms: Option<f64>,
+    /// Fraction of the last second's ratings over the SLO.
+    pub late_fraction: Option<f64>,
+    /// Counters since the start.
+    pub totals: Totals,
+}
+
+/// Registers what this crate measures.
+pub fn describe_metrics() {
+    use metrics::{Unit, describe_counter, describe_gauge};
+    describe_counter!("openclaw_rating_throttled_total", Unit::Count, "Ratings refused, by guard or bucket");
+    describe_counter!(
+        "openclaw_collector_events_dropped_total",
+        Unit::Count,
+        "Events dropped because the queue was full"
+    );
+    describe_counter!("openclaw_collector_events_delivered_total", Unit::Count, "Events that the edge took");
+    describe_counter!(
+        "openclaw_collector_batches_total",
+        Unit::Count,
+        "Batches posted to the edge, by result"
+    );
+    describe_counter!(
+        "openclaw_collector_policies_refused_total",
+        Unit::Count,
+        "Policies not applied because they were no numbers"
+    );
+    describe_counter!(
+        "openclaw_collector_users_untracked_total",
+        Unit::Count,
+        "Attempts of users that no longer fit the table of counters"
+    );
+    describe_gauge!("openclaw_collector_events_waiting", Unit::Count, "Events waiting for delivery");
+    describe_gauge!("openclaw_collector_leases", Unit::Count, "Users whose parameters are leased");
+    describe_gauge!(
+        "openclaw_collector_edge_controls",
+        Unit::Count,
+        "1 while the edge's answers hold, 0 while the local loop decides"
+    );
+    describe_gauge!("openclaw_collector_guard_cap_requests", Unit::Count, "Requests that may be in flight");
+    describe_gauge!("openclaw_collector_in_flight_requests", Unit::Count, "Requests in flight");
+}
