@@ -7,6 +7,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
+/// The words that a directive may use.
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -60,14 +63,17 @@ pub fn init(level: &str, format: LogFormat) -> Result<(), LoggingError> {
 
 fn filter(level: &str) -> Result<EnvFilter, LoggingError> {
     let refused = || LoggingError::Level { level: level.to_owned() };
-    // EnvFilter reads any word as the name of a target, so that `log.level = "inof"` would silence everything.
-    for directive in level.split(',') {
-        let directive = directive.trim();
-        if !directive.contains('=') && directive.parse::<tracing::level_filters::LevelFilter>().is_err() {
-            return Err(refused());
-        }
+    let directives: Vec<&str> = level.split(',').map(str::trim).collect();
+    // EnvFilter reads any lone word as the name of a target, so that `log.level = "inof"` would silence
+    // everything; a level must therefore be one.
+    let is_directive = |directive: &&str| {
+        let (target, level) = directive.split_once('=').unwrap_or(("all", directive));
+        !target.trim().is_empty() && LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level.trim()))
+    };
+    if !directives.iter().all(is_directive) {
+        return Err(refused());
     }
-    EnvFilter::builder().parse(level).map_err(|_| refused())
+    EnvFilter::builder().parse(directives.join(",")).map_err(|_| refused())
 }
 
 #[cfg(test)]
