@@ -1,0 +1,161 @@
+//! Kills a writing process at any moment, takes its unsynced bytes away, and holds the store against every
+//! acknowledgement the process gave.
+
+pub(crate) mod writer;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use openclaw_powerloss::{Survived, Syncs, Watch};
+use openclaw_store::{Store, StoreSettings};
+
+/// A store's folder over many lives, and what was ever acknowledged.
+pub(crate) struct Proof {
+    root: tempfile::TempDir,
+    pub(crate) watch: Watch,
+    /// The newest acknowledged timestamp of every user and item.
+    acknowledged: BTreeMap<(String, String), u64>,
+    pub(crate) acknowledgements: u64,
+    round: u64,
+}
+
+/// A writer at work.
+pub(crate) struct Writer {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+/// What did not survive.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
+    /// Acknowledged ratings that are missing or older than acknowledged, or not as written.
+    pub(crate) ratings: Vec<String>,
+    /// Statistics that differ from a recount.
+    pub(crate) statistics: Vec<String>,
+    /// Why the store did not open, if it did not.
+    pub(crate) unopened: Option<String>,
+}
+
+impl Losses {
+    pub(crate) fn is_none(&self) -> bool {
+        self.ratings.is_empty() && self.statistics.is_empty() && self.unopened.is_none()
+    }
+}
+
+impl Proof {
+    pub(crate) fn begin() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let watch = Watch::begin(&root.path().join("store"), &root.path().join("shadow")).unwrap();
+        Self { root, watch, acknowledged: BTreeMap::new(), acknowledgements: 0, round: 0 }
+    }
+
+    fn folder(&self) -> PathBuf {
+        // A folder of its own in the watched one, so that its creation is watched too.
+        self.root.path().join("store/ratings")
+    }
+
+    /// Starts a writer: this test program again, running its one ignored test.
+    pub(crate) fn start(&mut self, syncs: Syncs) -> Writer {
+        self.round += 1;
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["writer_process", "--exact", "--ignored", "--nocapture"])
+            .env(writer::FOLDER, self.folder())
+            .env(writer::ROUND, self.round.to_string())
+            .stdout(Stdio::piped());
+        self.watch.observe(&mut command, syncs).unwrap();
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Writer { child, lines }
+    }
+
+    /// Kills a writer and notes all it had acknowledged.
+    pub(crate) fn kill(&mut self, mut writer: Writer) {
+        writer.child.kill().unwrap();
+        writer.child.wait().unwrap();
+        let mut rest = Vec::new();
+        writer.lines.read_to_end(&mut rest).unwrap();
+        let rest = String::from_utf8(rest).unwrap();
+        // What follows the last line break was torn by the kill: an acknowledgement nobody received.
+        let whole = rest.rfind('\n').map_or("", |end| &rest[..end]);
+        for line in whole.lines() {
+            self.note(line);
+        }
+    }
+
+    /// Reads lines until one begins with this, noting the acknowledgements among them.
+    pub(crate) fn read_until(&mut self, writer: &mut Writer, beginning: &str, times: u64) {
+        let mut seen = 0;
+        while seen < times {
+            let mut line = String::new();
+            let read = writer.lines.read_line(&mut line).unwrap();
+            assert!(read > 0, "the writer ended before it said {beginning:?} {times} times");
+            self.note(line.trim_end());
+            seen += u64::from(line.starts_with(beginning));
+        }
+    }
+
+    fn note(&mut self, line: &str) {
+        let Some(stored) = line.strip_prefix("stored ") else { return };
+        let mut words = stored.split(' ');
+        let (user_id, timestamp, items) = (words.next(), words.next(), words.next());
+        let timestamp_ms: u64 = timestamp.unwrap().parse().unwrap();
+        for item_id in items.unwrap().split(',') {
+            let pair = (user_id.unwrap().to_owned(), item_id.to_owned());
+            let newest = self.acknowledged.entry(pair).or_default();
+            *newest = timestamp_ms.max(*newest);
+        }
+        self.acknowledgements += 1;
+    }
+
+    /// Loses power; returns what that means in words.
+    pub(crate) fn lose_power(&mut self, survived: Survived) -> String {
+        self.watch.lose_power(survived).unwrap();
+        format!("power lost, survived: {survived:?}")
+    }
+
+    /// Loses only the process; returns what that means in words.
+    pub(crate) fn lose_process(&mut self) -> String {
+        "process killed, all it wrote survived".to_owned()
+    }
+
+    /// Takes all that is in the folder for durable, after a check that wrote to it unobserved.
+    pub(crate) fn take_for_durable(&mut self) {
+        self.watch.take_all_for_durable().unwrap();
+    }
+
+    /// Opens the store as a restarted service would, and looks for everything acknowledged.
+    pub(crate) async fn losses(&self) -> Losses {
+        check(&self.folder(), &self.acknowledged).await
+    }
+}
+
+async fn check(folder: &Path, acknowledged: &BTreeMap<(String, String), u64>) -> Losses {
+    let mut losses = Losses::default();
+    let store = match Store::open(folder, StoreSettings::default()) {
+        Ok(store) => store,
+        Err(error) => {
+            losses.unopened = Some(error.to_string());
+            return losses;
+        }
+    };
+    for ((user_id, item_id), newest) in acknowledged {
+        match store.rating(user_id, item_id).await.unwrap() {
+            Some(found) if found.timestamp_ms < *newest => {
+                losses
+                    .ratings
+                    .push(format!("{user_id} {item_id}: {} instead of {newest}", found.timestamp_ms));
+            }
+            Some(found) if found.score.to_bits() != writer::score_at(found.timestamp_ms).to_bits() => {
+                losses.ratings.push(format!("{user_id} {item_id}: score {}", found.score));
+            }
+            Some(_) => {}
+            None => losses.ratings.push(format!("{user_id} {item_id}: missing, acknowledged at {newest}")),
+        }
+    }
+    losses.statistics = store.recount().await.unwrap().described;
+    store.close().await;
+    losses
+}

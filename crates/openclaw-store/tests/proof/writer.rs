@@ -1,0 +1,72 @@
+//! The process that is to die: it opens a store, writes from several tasks as fast as it can, and says on
+//! standard output what was acknowledged, each line written only after the put resolved.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use openclaw_store::{NewRating, Store, StoreSettings};
+
+/// Names the folder of the store; its presence makes the ignored test a writer.
+pub(crate) const FOLDER: &str = "STORE_PROOF_FOLDER";
+/// Numbers the run, so that each writes newer timestamps than the one before.
+pub(crate) const ROUND: &str = "STORE_PROOF_ROUND";
+
+const TASKS: u64 = 8;
+const ITEMS: u64 = 60;
+
+/// The score that goes with a timestamp, so that a reader can tell a mangled rating from a good one.
+pub(crate) fn score_at(timestamp_ms: u64) -> f64 {
+    (timestamp_ms * 7 % 101) as f64 / 10.0
+}
+
+/// Writes until killed.
+pub(crate) fn run(folder: &Path, round: u64) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let settings =
+            StoreSettings { retry_interval: Duration::from_millis(20), ..StoreSettings::default() };
+        let store = Store::open(folder, settings).unwrap();
+        say("ready");
+        let mut tasks = tokio::task::JoinSet::new();
+        for task in 0..TASKS {
+            tasks.spawn(write_forever(store.clone(), task, round * 1_000_000_000));
+        }
+        while tasks.join_next().await.is_some() {}
+    });
+}
+
+/// Half of the tasks write single ratings, half batches; batches hit one item many times and repeat pairs.
+async fn write_forever(store: Store, task: u64, first_timestamp_ms: u64) {
+    let user_id = format!("user-{task}");
+    for number in 1.. {
+        let size = if task.is_multiple_of(2) { 1 } else { 1 + number % 37 };
+        let timestamp_ms = first_timestamp_ms + number;
+        let batch: Vec<_> = (0..size)
+            .map(|index| NewRating {
+                user_id: user_id.clone(),
+                item_id: format!("item-{}", (number + index) * (task + 1) % ITEMS),
+                score: score_at(timestamp_ms),
+                timestamp_ms,
+            })
+            .collect();
+        let items: Vec<_> = batch.iter().map(|rating| rating.item_id.clone()).collect();
+        match store.put(batch).await {
+            Ok(_) => say(&format!("stored {user_id} {timestamp_ms} {}", items.join(","))),
+            Err(error) => {
+                say(&format!("refused {error}"));
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+    }
+}
+
+/// One line, in one write: a kill leaves whole lines and at most one torn one.
+fn say(line: &str) {
+    let mut line = line.to_owned();
+    line.push('\n');
+    // A closed pipe means that nobody listens any more.
+    if std::io::stdout().lock().write_all(line.as_bytes()).is_err() {
+        std::process::exit(0);
+    }
+}
