@@ -6,6 +6,8 @@
     reason = "exported under the C library's names, called with the C library's contracts"
 )]
 
+use std::ops::Range;
+
 use libc::{
     SYS_copy_file_range, SYS_fallocate, SYS_fdatasync, SYS_fsync, SYS_ftruncate, SYS_pwrite64, SYS_pwritev,
     SYS_sendfile, SYS_write, SYS_writev, c_int, c_long, c_uint, c_void, iovec, off_t, size_t, ssize_t,
@@ -18,7 +20,7 @@ use crate::sys;
 fn observe_write(
     descriptor: c_int,
     call: impl FnOnce() -> c_long,
-    offset: impl FnOnce(u64) -> u64,
+    offset: impl FnOnce(u64) -> Range<u64>,
 ) -> ssize_t {
     let Some(layer) = Layer::get() else { return call() as ssize_t };
     if layer.is_full(descriptor) {
@@ -33,13 +35,22 @@ fn observe_write(
 }
 
 /// Where a write of this many bytes at the file's own position began.
-fn began(descriptor: c_int) -> impl FnOnce(u64) -> u64 {
-    move |written| sys::position(descriptor).map_or(0, |end| end.saturating_sub(written))
+fn began(descriptor: c_int) -> impl FnOnce(u64) -> Range<u64> {
+    move |written| {
+        let end = sys::position(descriptor).unwrap_or(written);
+        end.saturating_sub(written)..end
+    }
 }
 
 /// Where a write at a given offset begins.
-fn at(offset: off_t) -> impl FnOnce(u64) -> u64 {
-    move |_| u64::try_from(offset).unwrap_or(0)
+fn at(offset: off_t) -> impl FnOnce(u64) -> Range<u64> {
+    let start = u64::try_from(offset).unwrap_or(0);
+    move |written| start..start.saturating_add(written)
+}
+
+/// Where a copy between files wrote: not looked into.
+fn anywhere(_written: u64) -> Range<u64> {
+    0..u64::MAX
 }
 
 /// Syncs for real, then brings what it covered into the shadow.
@@ -49,12 +60,15 @@ fn observe_sync(descriptor: c_int, call: c_long) -> c_int {
     let Some(layer) = Layer::get() else { return really() };
     let Some(target) = layer.begin_sync(descriptor) else { return really() };
     if layer.fails_syncs() {
+        layer.fail_sync(target);
         set_errno(libc::EIO);
         return -1;
     }
     let result = really();
     if result == 0 {
-        layer.finish_sync(descriptor, &target);
+        layer.finish_sync(descriptor, target);
+    } else {
+        layer.fail_sync(target);
     }
     result
 }
@@ -68,9 +82,8 @@ fn observe_truncate(descriptor: c_int, length: off_t) -> c_int {
     // SAFETY: takes no pointer; a wrong descriptor is an error, not undefined.
     let result = unsafe { libc::syscall(SYS_ftruncate, descriptor, length) as c_int };
     if let (0, Some(layer)) = (result, Layer::get()) {
-        // Growing changes the length and no byte below the old end, which is unknown here. The layer
-        // brings the length over whatever the offset, so the new end will do for both directions.
-        layer.note_change(descriptor, u64::try_from(length).unwrap_or(0));
+        // What was cut off must not come back should the file grow again.
+        layer.note_change(descriptor, u64::try_from(length).unwrap_or(0)..u64::MAX);
     }
     result
 }
@@ -197,7 +210,7 @@ unsafe extern "C" fn copy_file_range(
     // SAFETY: the caller's contract is the system call's.
     let call =
         || unsafe { libc::syscall(SYS_copy_file_range, from, from_offset, to, to_offset, count, flags) };
-    observe_write(to, call, |_| 0)
+    observe_write(to, call, anywhere)
 }
 
 /// Stands before `sendfile`.
@@ -207,7 +220,7 @@ unsafe extern "C" fn copy_file_range(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sendfile(to: c_int, from: c_int, offset: *mut off_t, count: size_t) -> ssize_t {
     // SAFETY: the caller's contract is the system call's.
-    observe_write(to, || unsafe { libc::syscall(SYS_sendfile, to, from, offset, count) }, |_| 0)
+    observe_write(to, || unsafe { libc::syscall(SYS_sendfile, to, from, offset, count) }, anywhere)
 }
 
 /// Stands before `sendfile64`.
@@ -217,7 +230,7 @@ unsafe extern "C" fn sendfile(to: c_int, from: c_int, offset: *mut off_t, count:
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sendfile64(to: c_int, from: c_int, offset: *mut off_t, count: size_t) -> ssize_t {
     // SAFETY: the caller's contract is the system call's.
-    observe_write(to, || unsafe { libc::syscall(SYS_sendfile, to, from, offset, count) }, |_| 0)
+    observe_write(to, || unsafe { libc::syscall(SYS_sendfile, to, from, offset, count) }, anywhere)
 }
 
 /// Stands before `ftruncate`.
@@ -247,7 +260,7 @@ unsafe extern "C" fn fallocate(descriptor: c_int, mode: c_int, offset: off_t, le
     // SAFETY: takes no pointer; a wrong descriptor is an error, not undefined.
     let result = unsafe { libc::syscall(SYS_fallocate, descriptor, mode, offset, length) as c_int };
     if let (0, Some(layer)) = (result, Layer::get()) {
-        layer.note_change(descriptor, u64::try_from(offset).unwrap_or(0));
+        layer.note_change(descriptor, u64::try_from(offset).unwrap_or(0)..u64::MAX);
     }
     result
 }
@@ -261,7 +274,7 @@ unsafe extern "C" fn fallocate64(descriptor: c_int, mode: c_int, offset: off_t, 
     // SAFETY: takes no pointer; a wrong descriptor is an error, not undefined.
     let result = unsafe { libc::syscall(SYS_fallocate, descriptor, mode, offset, length) as c_int };
     if let (0, Some(layer)) = (result, Layer::get()) {
-        layer.note_change(descriptor, u64::try_from(offset).unwrap_or(0));
+        layer.note_change(descriptor, u64::try_from(offset).unwrap_or(0)..u64::MAX);
     }
     result
 }

@@ -1,6 +1,5 @@
 //! What the intercepted calls mean for the shadow.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
@@ -9,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::changes::{Changes, Covered};
 use crate::shadow::{self, FOLDER_VARIABLE, IGNORE_SYNCS_VARIABLE, Id, SHADOW_VARIABLE};
 use crate::sys;
 
@@ -17,18 +17,21 @@ pub(crate) struct Layer {
     folder: PathBuf,
     shadow: PathBuf,
     ignore_syncs: bool,
-    changed: Mutex<Changed>,
+    changes: Mutex<Changes>,
 }
 
-/// From which offset on each file seen may differ from its shadow; `None` where it does not.
-type Changed = HashMap<Id, Option<u64>>;
-
 /// Something in the watched folder that is about to be synced.
-pub(crate) struct Target {
-    id: Id,
-    /// `None` for a folder, else the change that this sync covers.
-    changed_from: Option<u64>,
-    is_folder: bool,
+pub(crate) enum Target {
+    /// The entries of a folder.
+    Folder(Id),
+    /// The content of a file.
+    File {
+        id: Id,
+        /// How long the file is as the sync begins.
+        length: u64,
+        /// What it covers; `None` where nothing changed.
+        covered: Option<Covered>,
+    },
 }
 
 impl Layer {
@@ -41,11 +44,9 @@ impl Layer {
     fn from_environment() -> Option<Self> {
         let folder = PathBuf::from(std::env::var_os(FOLDER_VARIABLE)?);
         let shadow = PathBuf::from(std::env::var_os(SHADOW_VARIABLE)?);
-        if let Err(error) = File::create(shadow.join("loaded")) {
-            sys::fail("the shadow folder cannot be written", &error);
-        }
+        must("marking the shadow folder", File::create(shadow.join("loaded")));
         let ignore_syncs = std::env::var_os(IGNORE_SYNCS_VARIABLE).is_some();
-        Some(Self { folder, shadow, ignore_syncs, changed: Mutex::default() })
+        Some(Self { folder, shadow, ignore_syncs, changes: Mutex::default() })
     }
 
     /// Whether writes fail for lack of space.
@@ -58,41 +59,44 @@ impl Layer {
         self.shadow.join("failing-sync").exists()
     }
 
-    /// A file changed at this offset and perhaps after it.
-    pub(crate) fn note_change(&self, descriptor: RawFd, offset: u64) {
-        let Some((id, is_folder)) = self.identify(descriptor) else { return };
-        if is_folder {
-            return;
+    /// These bytes of a file were written, or cut off.
+    pub(crate) fn note_change(&self, descriptor: RawFd, written: Range<u64>) {
+        if let Some((id, false, _)) = self.identify(descriptor) {
+            must("noting a write", self.changes().note(&self.shadow, id, written));
         }
-        let mut changed = self.changed();
-        // A file not seen before may hold anything: then its first sync copies all of it.
-        let from = changed.entry(id).or_insert(Some(0)).get_or_insert(offset);
-        *from = offset.min(*from);
     }
 
     /// What a sync that begins now will cover. From here on, new changes are counted for the next sync.
     pub(crate) fn begin_sync(&self, descriptor: RawFd) -> Option<Target> {
-        let (id, is_folder) = self.identify(descriptor)?;
+        let (id, is_folder, length) = self.identify(descriptor)?;
         if is_folder {
-            return Some(Target { id, changed_from: None, is_folder });
+            return Some(Target::Folder(id));
         }
-        let changed_from = self.changed().insert(id, None).unwrap_or(Some(0));
-        Some(Target { id, changed_from, is_folder })
+        let covered = must("beginning a sync", self.changes().take(&self.shadow, id));
+        Some(Target::File { id, length, covered })
     }
 
-    /// Brings what was synced into the shadow. A sync that failed never comes here: the kernel then takes
-    /// its pages for clean, so what they held reaches the disk only if it is written anew.
-    pub(crate) fn finish_sync(&self, descriptor: RawFd, target: &Target) {
+    /// Brings what was synced into the shadow.
+    pub(crate) fn finish_sync(&self, descriptor: RawFd, target: Target) {
         if self.ignore_syncs {
             return;
         }
-        let copied = if target.is_folder {
-            self.copy_listing(descriptor, target.id)
-        } else {
-            target.changed_from.map_or(Ok(()), |from| self.copy_content(descriptor, target.id, from))
+        let copied = match target {
+            Target::Folder(id) => self.copy_listing(descriptor, id),
+            Target::File { covered: None, .. } => Ok(()),
+            Target::File { id, length, covered: Some(covered) } => {
+                self.copy_content(descriptor, id, length, &covered)
+            }
         };
-        if let Err(error) = copied {
-            sys::fail("the shadow could not follow a sync", &error);
+        must("following a sync", copied);
+    }
+
+    /// A sync failed. The kernel then takes its pages for clean, so what they held reaches the disk only if
+    /// it is written anew.
+    pub(crate) fn fail_sync(&self, target: Target) {
+        if let Target::File { id, length, covered: Some(Covered { changed, .. }) } = target {
+            let lost = changed.start.min(length)..changed.end.min(length);
+            must("failing a sync", self.changes().give_up(&self.shadow, id, lost));
         }
     }
 
@@ -105,58 +109,66 @@ impl Layer {
         fs::rename(new, path)
     }
 
-    fn copy_content(&self, descriptor: RawFd, id: Id, from: u64) -> io::Result<()> {
+    fn copy_content(&self, descriptor: RawFd, id: Id, length: u64, covered: &Covered) -> io::Result<()> {
         // The caller's descriptor may be write-only and its offset must not move: open the file anew.
         let source = File::open(format!("/proc/self/fd/{descriptor}"))?;
         let path = shadow::file_path(&self.shadow, id);
         let target = File::options().write(true).create(true).truncate(false).open(path)?;
-        let length = source.metadata()?.len();
         sys::set_length(&target, length)?;
-        let mut block = vec![0; 64 * 1024];
-        let mut offset = from.min(length);
-        while let Some((start, end)) = sys::next_data(&source, offset)? {
-            sys::punch_hole(&target, offset, start)?;
-            copy_range(&source, &target, start..end, &mut block)?;
-            offset = end;
-        }
-        sys::punch_hole(&target, offset, length)
+        let changed = covered.changed.start.min(length)..covered.changed.end.min(length);
+        let Some(given_up) = &covered.given_up else { return copy_range(&source, &target, changed) };
+        copy_range(&source, &target, changed.start..changed.end.min(given_up.start))?;
+        copy_range(&source, &target, changed.start.max(given_up.end)..changed.end)
     }
 
-    /// The file or folder behind a descriptor, where it is in the watched folder.
-    fn identify(&self, descriptor: RawFd) -> Option<(Id, bool)> {
+    /// The file or folder behind a descriptor, where it is in the watched folder: what, whether it is a
+    /// folder, and how long it is.
+    fn identify(&self, descriptor: RawFd) -> Option<(Id, bool, u64)> {
         let metadata = sys::borrow(descriptor)?.metadata().ok()?;
         if !metadata.is_file() && !metadata.is_dir() {
             return None;
         }
-        let id = match Id::of(&metadata) {
-            Ok(id) => id,
-            Err(error) => sys::fail("this file system keeps no time of birth; use another", &error),
-        };
-        let known = self.changed().contains_key(&id);
+        let id =
+            must("asking for a file's time of birth, which not all file systems keep", Id::of(&metadata));
+        let known = self.changes().knows(id);
         let inside = known || path_of(descriptor).is_ok_and(|path| path.starts_with(&self.folder));
-        inside.then_some((id, metadata.is_dir()))
+        inside.then_some((id, metadata.is_dir(), metadata.len()))
     }
 
-    fn changed(&self) -> MutexGuard<'_, Changed> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Ends the process where the shadow cannot follow it.
+fn must<T>(doing: &str, result: io::Result<T>) -> T {
+    result.unwrap_or_else(|error| sys::fail(doing, &error))
 }
 
 fn path_of(descriptor: RawFd) -> io::Result<PathBuf> {
     fs::read_link(Path::new("/proc/self/fd").join(descriptor.to_string()))
 }
 
-fn copy_range(source: &File, target: &File, range: Range<u64>, block: &mut [u8]) -> io::Result<()> {
-    let mut offset = range.start;
-    while offset < range.end {
-        let want = block.len().min(usize::try_from(range.end - offset).unwrap_or(usize::MAX));
-        let Some(part) = block.get_mut(..want) else { return Ok(()) };
-        let read = source.read_at(part, offset)?;
-        if read == 0 {
-            return Ok(());
-        }
-        sys::write_all_at(target, part.get(..read).unwrap_or_default(), offset)?;
-        offset += read as u64;
+/// Makes a range of the target equal to the source's, holes included.
+fn copy_range(source: &File, target: &File, range: Range<u64>) -> io::Result<()> {
+    if range.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let mut block = vec![0; 64 * 1024];
+    let mut offset = range.start;
+    while let Some((start, end)) = sys::next_data(source, offset)?.filter(|(start, _)| *start < range.end) {
+        sys::punch_hole(target, offset, start)?;
+        offset = start;
+        while offset < end.min(range.end) {
+            let want = usize::try_from(end.min(range.end) - offset).unwrap_or(usize::MAX).min(block.len());
+            let Some(part) = block.get_mut(..want) else { return Ok(()) };
+            let read = source.read_at(part, offset)?;
+            if read == 0 {
+                return Ok(());
+            }
+            sys::write_all_at(target, part.get(..read).unwrap_or_default(), offset)?;
+            offset += read as u64;
+        }
+    }
+    sys::punch_hole(target, offset, range.end)
 }

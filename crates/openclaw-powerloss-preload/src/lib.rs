@@ -9,6 +9,8 @@
 //! would be missing in the shadow and show as a loss, never hide one.
 
 #[cfg(target_os = "linux")]
+mod changes;
+#[cfg(target_os = "linux")]
 mod intercept;
 #[cfg(target_os = "linux")]
 mod layer;

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `files/ID` | the content of a file as of its last sync, holes for what was never synced |
 //! | `folders/ID` | the entries of a folder as of its last sync: lines `f ID NAME` and `d ID NAME` |
+//! | `given-up/ID` | a link whose target `START-END` names bytes that a failed sync gave up |
 //! | `root` | the id of the watched folder |
 //! | `loaded` | exists once the library runs in a process |
 //! | `full`, `failing-sync` | exist while that fault is switched on |

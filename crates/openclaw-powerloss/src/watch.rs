@@ -119,7 +119,7 @@ impl Watch {
     /// What the operating system said.
     pub fn take_all_for_durable(&self) -> io::Result<()> {
         fs::remove_dir_all(&self.shadow)?;
-        for folder in ["files", "folders"] {
+        for folder in ["files", "folders", "given-up"] {
             fs::create_dir_all(self.shadow.join(folder))?;
         }
         let root = Id::of(&fs::metadata(&self.folder)?)?;
