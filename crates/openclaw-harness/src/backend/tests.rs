@@ -1,0 +1,1 @@
+//! Routes, headers and leaving clients, over real sockets.

@@ -1,0 +1,1 @@
+//! The order and the times of what is sent.

@@ -1,0 +1,1 @@
+//! From attempts to a report, in simulated time.

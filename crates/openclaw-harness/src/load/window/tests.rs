@@ -1,0 +1,1 @@
+//! How one second is judged.
