@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::BucketParams;
+use crate::units::{Law, tokens, until_full, wait};
 
 /// The answer to one request for tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,4 +113,42 @@ pub struct Snapshot {
     pub params: BucketParams,
     /// Whose parameters these are; never [`Standing::Overflow`], since such keys are not known.
     pub standing: Standing,
+}
+
+/// A bucket's side of an answer: what is the same whether tokens were taken or not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bearings {
+    pub(crate) params: BucketParams,
+    pub(crate) law: Law,
+    pub(crate) standing: Standing,
+}
+
+impl Bearings {
+    /// Tokens were taken; `level` units are left.
+    #[inline]
+    pub(crate) fn allowed(self, level: i64) -> Decision {
+        Decision::Allowed(Allowed {
+            remaining: tokens(level),
+            reset_after: until_full(self.law, level),
+            params: self.params,
+            standing: self.standing,
+        })
+    }
+
+    /// The bucket holds `level` units, which are fewer than `cost`.
+    #[cold]
+    pub(crate) fn limited(self, level: i64, cost: i64, refused_by: RefusedBy) -> Decision {
+        self.refused(level, wait(self.law, level, cost), refused_by)
+    }
+
+    /// Another bucket refused, and says when to come back.
+    pub(crate) fn refused(
+        self,
+        level: i64,
+        retry_after: Option<Duration>,
+        refused_by: RefusedBy,
+    ) -> Decision {
+        let Self { params, standing, .. } = self;
+        Decision::Limited(Limited { retry_after, remaining: tokens(level), params, standing, refused_by })
+    }
 }

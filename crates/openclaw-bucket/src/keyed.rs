@@ -1,26 +1,53 @@
-//! A bucket per key.
+//! A bucket per key: what a caller sees of the table.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
+use siphasher::sip::SipHasher13;
 use thiserror::Error;
 
-use crate::{Allowed, BucketParams, Decision, Limited, RefusedBy, Settings, Snapshot, Standing};
+use crate::bucket::{Bucket, Taken};
+use crate::cell::{Cell, View};
+use crate::decision::Bearings;
+use crate::defaults::Defaults;
+use crate::numbers::Spare;
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::table::{Fingerprint, Full, SlotIndex, Table};
+use crate::units::{cost_units, tokens};
+use crate::word::Word;
+use crate::{BucketParams, Decision, RefusedBy, Settings, Snapshot, Standing};
+
+/// How many slots an unseen key's arrival at a full table looks over for keys that can be forgotten, and
+/// how often it tries again with what it found.
+const SWEEP_ON_FULL_SLOTS: usize = 32;
+const ENTER_ATTEMPTS: usize = 4;
 
 /// A token bucket per key.
 #[derive(Debug)]
 pub struct KeyedBuckets {
-    state: Mutex<State>,
+    hash: SipHasher13,
+    table: Table,
+    defaults: Defaults,
+    newcomers: Newcomers,
+    overflow: Overflow,
 }
 
+/// The bucket that all keys at the defaults share on top of their own.
 #[derive(Debug)]
-struct State {
-    defaults: BucketParams,
-    keys_max: usize,
-    buckets: HashMap<Box<[u8]>, Bucket>,
-    overflow: Bucket,
-    newcomers: Option<Bucket>,
+struct Newcomers {
+    enforced: AtomicBool,
+    bucket: Bucket,
+}
+
+/// The bucket of all keys that found no room; always at the defaults.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Overflow {
+    word: AtomicU64,
+    unused: Spare,
+}
+
+impl Overflow {
+    fn cell(&self) -> Cell<'_> {
+        Cell { word: &self.word, own: self.unused.numbers() }
+    }
 }
 
 /// No room for another key, and none may be forgotten.
@@ -31,102 +58,31 @@ pub struct TableFull {
     pub keys_max: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    level: f64,
-    settled_ns: u64,
-    params: BucketParams,
-    assigned: bool,
-}
-
-impl Bucket {
-    fn full(params: BucketParams, now_ns: u64) -> Self {
-        Self { level: params.capacity(), settled_ns: now_ns, params, assigned: false }
-    }
-
-    fn settle(&mut self, now_ns: u64) {
-        let gained = now_ns.saturating_sub(self.settled_ns) as f64 * 1e-9 * self.params.refill_rate();
-        self.level = (self.level + gained).min(self.params.capacity());
-        self.settled_ns = self.settled_ns.max(now_ns);
-    }
-
-    fn change(&mut self, params: BucketParams, now_ns: u64) {
-        self.settle(now_ns);
-        self.params = params;
-        self.level = self.level.min(params.capacity());
-    }
-
-    fn wait(&self, tokens: f64) -> Option<Duration> {
-        Duration::try_from_secs_f64(tokens.max(0.0) / self.params.refill_rate()).ok()
-    }
-
-    fn lacks(&self, cost: f64) -> Option<Option<Duration>> {
-        let payable = cost >= 0.0 && cost <= self.params.capacity();
-        (!(payable && cost <= self.level)).then(|| if payable { self.wait(cost - self.level) } else { None })
-    }
-}
-
 impl KeyedBuckets {
     /// An empty table.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
+        let Settings { defaults, keys_max, seed } = settings;
         Self {
-            state: Mutex::new(State {
-                defaults: settings.defaults,
-                keys_max: settings.keys_max,
-                buckets: HashMap::new(),
-                overflow: Bucket::full(settings.defaults, 0),
-                newcomers: None,
-            }),
+            hash: SipHasher13::new_with_keys(seed.0[0], seed.0[1]),
+            table: Table::new(keys_max),
+            defaults: Defaults::new(defaults),
+            newcomers: Newcomers { enforced: AtomicBool::new(false), bucket: Bucket::new(defaults) },
+            overflow: Overflow::default(),
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes `cost` tokens from the key's bucket, or says why not.
+    #[inline]
     pub fn try_acquire(&self, key: &str, cost: f64, now_ns: u64) -> Decision {
-        let state = &mut *self.state();
-        let full = state.buckets.len() >= state.keys_max && !state.buckets.contains_key(key.as_bytes());
-        let own = if full {
-            &mut state.overflow
-        } else {
-            let fresh = Bucket::full(state.defaults, now_ns);
-            state.buckets.entry(key.as_bytes().into()).or_insert(fresh)
-        };
-        own.settle(now_ns);
-        let (standing, refused_by) = match (full, own.assigned) {
-            (true, _) => (Standing::Overflow, RefusedBy::Overflow),
-            (false, true) => (Standing::Assigned, RefusedBy::Own),
-            (false, false) => (Standing::Default, RefusedBy::Own),
-        };
-        let limited = |own: &Bucket, retry_after, refused_by| {
-            Decision::Limited(Limited {
-                retry_after,
-                remaining: own.level,
-                params: own.params,
-                standing,
-                refused_by,
-            })
-        };
-        if let Some(retry_after) = own.lacks(cost) {
-            return limited(own, retry_after, refused_by);
+        let key = self.fingerprint(key);
+        let cost = cost_units(cost);
+        if let Some(slot) = self.table.find(key)
+            && let Some(decision) = self.decide(slot, key, cost, now_ns)
+        {
+            return decision;
         }
-        if let (false, Some(newcomers)) = (own.assigned, &mut state.newcomers) {
-            newcomers.settle(now_ns);
-            if let Some(retry_after) = newcomers.lacks(cost) {
-                return limited(own, retry_after, RefusedBy::Newcomers);
-            }
-            newcomers.level -= cost;
-        }
-        own.level -= cost;
-        Decision::Allowed(Allowed {
-            remaining: own.level,
-            reset_after: own.wait(own.params.capacity() - own.level).unwrap_or(Duration::MAX),
-            params: own.params,
-            standing,
-        })
+        self.meet(key, cost, now_ns)
     }
 
     /// Gives a key parameters of its own.
@@ -134,59 +90,76 @@ impl KeyedBuckets {
     /// # Errors
     /// [`TableFull`] where the key is unknown and there is no room.
     pub fn set_params(&self, key: &str, params: BucketParams, now_ns: u64) -> Result<(), TableFull> {
-        let state = &mut *self.state();
-        let known = state.buckets.contains_key(key.as_bytes());
-        if !known && state.buckets.len() >= state.keys_max {
-            return Err(TableFull { keys_max: state.keys_max });
+        let key = self.fingerprint(key);
+        if self.has_params(key, params, now_ns) {
+            return Ok(());
         }
-        let fresh = Bucket::full(state.defaults, now_ns);
-        let bucket = state.buckets.entry(key.as_bytes().into()).or_insert(fresh);
-        bucket.change(params, now_ns);
-        bucket.assigned = true;
-        Ok(())
+        for _ in 0..ENTER_ATTEMPTS {
+            let held = self.table.hold(key);
+            if let Ok(slot) = self.table.enter(key, &held) {
+                let spare = self.table.spare(slot);
+                let cell = self.table.cell(slot);
+                cell.assign(params, spare, now_ns, || cell.view(spare, &self.defaults, now_ns));
+                return Ok(());
+            }
+            drop(held);
+            if self.forget_some(now_ns, SWEEP_ON_FULL_SLOTS) == 0 {
+                break;
+            }
+        }
+        Err(TableFull { keys_max: self.table.keys_max() })
     }
 
-    /// Puts a key back to the defaults.
+    /// Puts a key back to the defaults (its lease lapsed).
     pub fn clear_params(&self, key: &str, now_ns: u64) {
-        let state = &mut *self.state();
-        if let Some(bucket) = state.buckets.get_mut(key.as_bytes()) {
-            bucket.change(state.defaults, now_ns);
-            bucket.assigned = false;
+        let key = self.fingerprint(key);
+        let _held = self.table.hold(key);
+        if let Some(slot) = self.table.find(key) {
+            let spare = self.table.spare(slot);
+            let cell = self.table.cell(slot);
+            if cell.view(spare, &self.defaults, now_ns).word.assigned() {
+                cell.unassign(spare, &self.defaults, now_ns);
+            }
         }
     }
 
     /// Changes the defaults of all keys without parameters of their own, seen or unseen.
     pub fn set_defaults(&self, params: BucketParams, now_ns: u64) {
-        let state = &mut *self.state();
-        state.defaults = params;
-        state.overflow.change(params, now_ns);
-        for bucket in state.buckets.values_mut().filter(|bucket| !bucket.assigned) {
-            bucket.change(params, now_ns);
-        }
+        self.defaults.change(params, now_ns);
     }
 
     /// One more bucket that all keys at defaults share; `None` lifts it.
     pub fn set_newcomers(&self, params: Option<BucketParams>, now_ns: u64) {
-        let state = &mut *self.state();
-        match (params, &mut state.newcomers) {
-            (Some(params), Some(bucket)) => bucket.change(params, now_ns),
-            (params, slot) => *slot = params.map(|params| Bucket::full(params, now_ns)),
+        let Newcomers { enforced, bucket } = &self.newcomers;
+        match params {
+            None => enforced.store(false, Ordering::Release),
+            Some(params) if enforced.load(Ordering::Acquire) => bucket.set_params(params, now_ns),
+            Some(params) => {
+                bucket.renew(params, now_ns);
+                enforced.store(true, Ordering::Release);
+            }
         }
     }
 
     /// A key's bucket as it stands; `None` where the key is not known.
     #[must_use]
     pub fn peek(&self, key: &str, now_ns: u64) -> Option<Snapshot> {
-        let mut bucket = *self.state().buckets.get(key.as_bytes())?;
-        bucket.settle(now_ns);
-        let standing = if bucket.assigned { Standing::Assigned } else { Standing::Default };
-        Some(Snapshot { level: bucket.level, params: bucket.params, standing })
+        let key = self.fingerprint(key);
+        let (_, view) = self.view(key, now_ns)?;
+        let standing = if view.word.assigned() { Standing::Assigned } else { Standing::Default };
+        Some(Snapshot { level: tokens(view.level()), params: view.params, standing })
+    }
+
+    /// The defaults now in force.
+    #[must_use]
+    pub fn defaults(&self) -> BucketParams {
+        self.defaults.current().params
     }
 
     /// Keys known.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.state().buckets.len()
+        self.table.len()
     }
 
     /// Whether no key is known.
@@ -195,14 +168,200 @@ impl KeyedBuckets {
         self.len() == 0
     }
 
-    /// Forgets full buckets at defaults.
+    /// Forgets every key whose bucket is full and at the defaults; gives their number.
     pub fn forget_idle(&self, now_ns: u64) -> usize {
-        let state = &mut *self.state();
-        let before = state.buckets.len();
-        state.buckets.retain(|_, bucket| {
-            bucket.settle(now_ns);
-            bucket.assigned || bucket.level < bucket.params.capacity()
-        });
-        before - state.buckets.len()
+        self.forget_some(now_ns, usize::MAX)
     }
+
+    /// The same for the next `slots_max` slots of the table only.
+    pub fn forget_some(&self, now_ns: u64, slots_max: usize) -> usize {
+        self.table.sweep(slots_max, |cell, spare| self.may_leave(cell, spare, now_ns))
+    }
+
+    /// Marks a bucket as leaving if it is full and at the defaults. A full bucket with parameters of its own
+    /// is put at the full position instead, so that no idle time is ever long enough to be misread.
+    fn may_leave(&self, cell: Cell<'_>, spare: &Spare, now_ns: u64) -> bool {
+        loop {
+            let view = cell.view(spare, &self.defaults, now_ns);
+            let full = view.line.ceiling.cast_signed();
+            if view.level() < full {
+                return false;
+            }
+            if view.word.assigned() {
+                if view.word.position().is_none() || cell.commit(&view, full) {
+                    return false;
+                }
+            } else if cell.exchange(view.word, Word::LEAVING) {
+                return true;
+            }
+        }
+    }
+
+    /// Decides on a slot; `None` where it is no longer the key's.
+    #[inline]
+    fn decide(&self, slot: SlotIndex, key: Fingerprint, cost: i64, now_ns: u64) -> Option<Decision> {
+        let cell = self.table.cell(slot);
+        loop {
+            let view = cell.view(self.table.spare(slot), &self.defaults, now_ns);
+            if !self.table.is_still(slot, key) || view.word.leaving() {
+                return None;
+            }
+            if !view.word.assigned() && self.newcomers.enforced.load(Ordering::Acquire) {
+                return self.decide_newcomer(slot, key, cost, now_ns);
+            }
+            if let Some(decision) = settle(cell, &view, cost, RefusedBy::Own) {
+                return Some(decision);
+            }
+        }
+    }
+
+    fn decide_newcomer(&self, slot: SlotIndex, key: Fingerprint, cost: i64, now_ns: u64) -> Option<Decision> {
+        let view = || self.view(key, now_ns).filter(|(found, _)| *found == slot).map(|(_, view)| view);
+        self.share(self.table.cell(slot), cost, now_ns, RefusedBy::Own, view)
+    }
+
+    /// Decides for a key at the defaults with the newcomers' bucket on top: its own is asked first, so that
+    /// an exhausted key cannot drain what it shares, and the shared tokens go back if its own are
+    /// taken by another call in between.
+    fn share(
+        &self,
+        cell: Cell<'_>,
+        cost: i64,
+        now_ns: u64,
+        refused_by: RefusedBy,
+        view: impl Fn() -> Option<View>,
+    ) -> Option<Decision> {
+        let mut paid = false;
+        let decision = loop {
+            let Some(view) = view() else { break None };
+            let level = view.level();
+            let shares = !view.word.assigned() && cost > 0 && cost <= level;
+            if shares && !paid {
+                match self.newcomers.bucket.take(cost, now_ns) {
+                    Taken::Yes => paid = true,
+                    Taken::No(retry_after) => {
+                        break Some(bearings(&view, refused_by).refused(
+                            level,
+                            retry_after,
+                            RefusedBy::Newcomers,
+                        ));
+                    }
+                }
+            }
+            if let Some(decision) = settle(cell, &view, cost, refused_by) {
+                if paid && shares && decision.is_allowed() {
+                    return Some(decision);
+                }
+                break Some(decision);
+            }
+        };
+        if paid {
+            self.newcomers.bucket.refund(cost);
+        }
+        decision
+    }
+
+    /// The first decision on a key, or one that lost its slot on the way.
+    #[cold]
+    fn meet(&self, key: Fingerprint, cost: i64, now_ns: u64) -> Decision {
+        let mut attempts = 0;
+        while attempts < ENTER_ATTEMPTS {
+            if let Some(refusal) = self.refuse_unseen(key, cost, now_ns) {
+                return refusal;
+            }
+            let entered = {
+                let held = self.table.hold(key);
+                self.table.enter(key, &held)
+            };
+            match entered {
+                // A slot lost again before the decision was a full bucket: no reason to give up.
+                Ok(slot) => {
+                    if let Some(decision) = self.decide(slot, key, cost, now_ns) {
+                        return decision;
+                    }
+                }
+                Err(Full) if self.forget_some(now_ns, SWEEP_ON_FULL_SLOTS) == 0 => break,
+                Err(Full) => attempts += 1,
+            }
+        }
+        self.overflow(cost, now_ns)
+    }
+
+    /// Refuses an unseen key what an idle key would be refused too, without remembering it: a flood
+    /// of made-up keys then leaves no trace.
+    fn refuse_unseen(&self, key: Fingerprint, cost: i64, now_ns: u64) -> Option<Decision> {
+        if self.table.find(key).is_some() {
+            return None;
+        }
+        let epoch = self.defaults.current();
+        let level = epoch.line(now_ns).ceiling.cast_signed();
+        let bearings = Bearings { params: epoch.params, law: epoch.law, standing: Standing::Default };
+        if cost > level {
+            return Some(bearings.limited(level, cost, RefusedBy::Own));
+        }
+        if cost == 0 {
+            return Some(bearings.allowed(level));
+        }
+        if self.newcomers.enforced.load(Ordering::Acquire)
+            && let Some(retry_after) = self.newcomers.bucket.lacks(cost, now_ns)
+        {
+            return Some(bearings.refused(level, retry_after, RefusedBy::Newcomers));
+        }
+        None
+    }
+
+    #[cold]
+    fn overflow(&self, cost: i64, now_ns: u64) -> Decision {
+        let cell = self.overflow.cell();
+        let view = || cell.view(&self.overflow.unused, &self.defaults, now_ns);
+        loop {
+            let decision = if self.newcomers.enforced.load(Ordering::Acquire) {
+                self.share(cell, cost, now_ns, RefusedBy::Overflow, || Some(view()))
+            } else {
+                settle(cell, &view(), cost, RefusedBy::Overflow)
+            };
+            if let Some(decision) = decision {
+                return decision;
+            }
+        }
+    }
+
+    /// A known key's slot and bucket.
+    fn view(&self, key: Fingerprint, now_ns: u64) -> Option<(SlotIndex, View)> {
+        let slot = self.table.find(key)?;
+        let view = self.table.cell(slot).view(self.table.spare(slot), &self.defaults, now_ns);
+        (self.table.is_still(slot, key) && !view.word.leaving()).then_some((slot, view))
+    }
+
+    /// Whether a key has exactly these parameters already: a renewed lease then costs no more than a decision.
+    fn has_params(&self, key: Fingerprint, params: BucketParams, now_ns: u64) -> bool {
+        self.view(key, now_ns).is_some_and(|(_, view)| view.word.assigned() && view.params == params)
+    }
+
+    #[inline]
+    fn fingerprint(&self, key: &str) -> Fingerprint {
+        Fingerprint::from_hash(self.hash.hash(key.as_bytes()))
+    }
+}
+
+/// Takes `cost` units from a bucket as seen; `None` where it has changed since.
+#[inline]
+fn settle(cell: Cell<'_>, view: &View, cost: i64, refused_by: RefusedBy) -> Option<Decision> {
+    let level = view.level();
+    let bearings = bearings(view, refused_by);
+    if cost > level && cost > 0 {
+        return Some(bearings.limited(level, cost, refused_by));
+    }
+    let left = level - cost;
+    (cost == 0 || cell.commit(view, left)).then(|| bearings.allowed(left))
+}
+
+#[inline]
+fn bearings(view: &View, refused_by: RefusedBy) -> Bearings {
+    let standing = match refused_by {
+        RefusedBy::Overflow => Standing::Overflow,
+        _ if view.word.assigned() => Standing::Assigned,
+        _ => Standing::Default,
+    };
+    Bearings { params: view.params, law: view.law, standing }
 }

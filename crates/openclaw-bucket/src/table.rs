@@ -1,0 +1,281 @@
+//! Where the buckets of a million keys lie: one flat array, four words a slot, two slots a cache line.
+//!
+//! ```text
+//! slot = | fingerprint | word | capacity | refill rate |      32 bytes
+//! ```
+//!
+//! A decision on a random key costs what its cache misses cost, so the slot holds everything a
+//! decision reads: one line, one miss. A key is known by a 64-bit keyed hash instead of its text;
+//! `docs` on [`KeyedBuckets`](crate::KeyedBuckets) give the odds of two keys sharing one. Chained maps lost
+//! (a miss for the control bytes, one for the entry, one for the text), and so did growing in steps:
+//! the operating system hands out zeroed pages on first touch anyway, so the array is reserved once.
+//!
+//! # Protocol
+//! Finding a known key takes no lock: probe line by line from the hash's home until the fingerprint,
+//! or a slot never used. Everything that changes who owns a slot happens under the locks of the
+//! regions it lies in, so two threads cannot insert one key twice. A slot changes hands in this order:
+//! the word becomes `LEAVING` (a decision that read the old word can no longer commit), the fingerprint
+//! a tombstone, the word a vacancy with a number of its own (a decision that read an older vacancy
+//! cannot commit either). A decision checks the fingerprint *after* reading the word: acquiring a word
+//! written by a later owner makes that owner's fingerprint visible.
+
+use crate::cell::Cell;
+use crate::numbers::{Numbers, Spare};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, lock};
+use crate::word::Word;
+
+/// A key's fingerprint: the keyed hash of its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint(u64);
+
+/// A slot never used, at which a search ends.
+const NEVER: u64 = 0;
+/// A slot whose key was forgotten, over which a search goes on.
+const TOMBSTONE: u64 = 1;
+
+impl Fingerprint {
+    #[inline]
+    pub(crate) fn from_hash(hash: u64) -> Self {
+        // The two reserved values share their neighbours' luck: odds of 2^-63.
+        Self(if hash <= TOMBSTONE { hash + 2 } else { hash })
+    }
+}
+
+const WORDS_PER_SLOT: usize = 4;
+const SLOTS_PER_LINE: usize = 2;
+/// Slots per hundred keys. Five eighths full, nine keys in ten lie in their home line, and a key costs 51 bytes.
+const SLOTS_PER_100_KEYS: usize = 160;
+/// A search never looks further than this many slots. At the fullest the table gets, a key in a
+/// hundred thousand million finds no place this near.
+#[cfg(not(loom))]
+const WINDOW: usize = 256;
+#[cfg(loom)]
+const WINDOW: usize = 2;
+const REGIONS_MAX: usize = 64;
+
+/// The slots, and the locks under which they change hands.
+#[derive(Debug)]
+pub(crate) struct Table {
+    words: Box<[AtomicU64]>,
+    /// The first word that starts a cache line.
+    base: usize,
+    lines: u64,
+    slots: usize,
+    region_slots: usize,
+    regions: Box<[Region]>,
+    keys_max: usize,
+    tally: Tally,
+}
+
+/// What changes with every key that comes or goes, apart from what every decision reads.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Tally {
+    keys: AtomicUsize,
+    vacancies: AtomicU64,
+    hand: AtomicUsize,
+}
+
+/// A run of neighbouring slots that change hands, or parameters, one at a time.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Region {
+    change: Mutex<()>,
+    spare: Spare,
+}
+
+/// A slot, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SlotIndex(usize);
+
+/// The locks on everything a key's search can reach.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    _first: MutexGuard<'a, ()>,
+    _second: Option<MutexGuard<'a, ()>>,
+}
+
+/// There is no slot left for another key.
+#[derive(Debug)]
+pub(crate) struct Full;
+
+impl Table {
+    pub(crate) fn new(keys_max: usize) -> Self {
+        let lines = keys_max.saturating_mul(SLOTS_PER_100_KEYS).div_ceil(100 * SLOTS_PER_LINE).max(1);
+        // A window beyond the last line, so that no search wraps around.
+        let slots = lines * SLOTS_PER_LINE + WINDOW;
+        let region_slots = slots.div_ceil(REGIONS_MAX).max(WINDOW);
+        let words = zeroed(slots * WORDS_PER_SLOT + 8);
+        // The allocator aligns to less than a line; start at the first line inside.
+        let base = (words.as_ptr().addr().wrapping_neg() / 8) % 8;
+        Self {
+            words,
+            base,
+            lines: lines as u64,
+            slots,
+            region_slots,
+            regions: (0..slots.div_ceil(region_slots)).map(|_| Region::default()).collect(),
+            keys_max,
+            tally: Tally::default(),
+        }
+    }
+
+    pub(crate) fn keys_max(&self) -> usize {
+        self.keys_max
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.tally.keys.load(Ordering::Relaxed)
+    }
+
+    /// The slot of a key, if it has one. Takes no lock.
+    #[inline]
+    pub(crate) fn find(&self, key: Fingerprint) -> Option<SlotIndex> {
+        for slot in self.window(key) {
+            // Acquire: what was made of the slot before the key got it is visible.
+            match self.fingerprint(slot).load(Ordering::Acquire) {
+                found if found == key.0 => return Some(SlotIndex(slot)),
+                NEVER => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Whether the slot still is that key's; to be asked after its word was read.
+    #[inline]
+    pub(crate) fn is_still(&self, slot: SlotIndex, key: Fingerprint) -> bool {
+        self.fingerprint(slot.0).load(Ordering::Relaxed) == key.0
+    }
+
+    /// The bucket in a slot.
+    #[inline]
+    pub(crate) fn cell(&self, slot: SlotIndex) -> Cell<'_> {
+        let [_, word, capacity, refill_rate] = self.slot(slot.0);
+        Cell { word, own: Numbers { capacity, refill_rate } }
+    }
+
+    /// The spare place for the parameters of the bucket in a slot.
+    #[inline]
+    pub(crate) fn spare(&self, slot: SlotIndex) -> &Spare {
+        &self.regions[slot.0 / self.region_slots].spare
+    }
+
+    /// Locks all that a search for `key` can reach.
+    pub(crate) fn hold(&self, key: Fingerprint) -> Held<'_> {
+        let window = self.window(key);
+        let (first, last) = (window.start / self.region_slots, (window.end - 1) / self.region_slots);
+        // A region is no shorter than a window, so there are at most two; always taken in ascending order.
+        Held {
+            _first: lock(&self.regions[first].change),
+            _second: (last > first).then(|| lock(&self.regions[last].change)),
+        }
+    }
+
+    /// The slot of a key, given one if it has none.
+    pub(crate) fn enter(&self, key: Fingerprint, _held: &Held<'_>) -> Result<SlotIndex, Full> {
+        let mut free = None;
+        for slot in self.window(key) {
+            match self.fingerprint(slot).load(Ordering::Acquire) {
+                found if found == key.0 => return Ok(SlotIndex(slot)),
+                TOMBSTONE => free = free.or(Some(slot)),
+                NEVER => {
+                    free = free.or(Some(slot));
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let slot = free.ok_or(Full)?;
+        if self.tally.keys.fetch_add(1, Ordering::Relaxed) >= self.keys_max {
+            self.tally.keys.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full);
+        }
+        // Release: whoever finds the key here sees the vacancy its slot was left with.
+        self.fingerprint(slot).store(key.0, Ordering::Release);
+        Ok(SlotIndex(slot))
+    }
+
+    /// Moves the hand over the next `slots` slots and offers each occupied one to `may_leave`, which is
+    /// to read the bucket and, if its key can be forgotten, exchange the word for [`Word::LEAVING`].
+    /// Gives the number forgotten.
+    pub(crate) fn sweep(&self, slots: usize, may_leave: impl Fn(Cell<'_>, &Spare) -> bool) -> usize {
+        let slots = slots.min(self.slots);
+        let from = self.tally.hand.fetch_add(slots, Ordering::Relaxed) % self.slots;
+        let mut forgotten = 0;
+        let mut swept = 0;
+        while swept < slots {
+            let slot = (from + swept) % self.slots;
+            let region = slot / self.region_slots;
+            let end = ((region + 1) * self.region_slots).min(self.slots).min(slot + slots - swept);
+            let _changing = lock(&self.regions[region].change);
+            for slot in slot..end {
+                let occupied = self.fingerprint(slot).load(Ordering::Relaxed) > TOMBSTONE;
+                if occupied && may_leave(self.cell(SlotIndex(slot)), &self.regions[region].spare) {
+                    self.vacate(slot);
+                    forgotten += 1;
+                }
+            }
+            swept += end - slot;
+        }
+        forgotten
+    }
+
+    /// Frees a slot whose word is `LEAVING`, under its region's lock.
+    fn vacate(&self, slot: usize) {
+        self.fingerprint(slot).store(TOMBSTONE, Ordering::Release);
+        let vacancy = self.tally.vacancies.fetch_add(1, Ordering::Relaxed) + 1;
+        self.cell(SlotIndex(slot)).word.store(Word::vacant(vacancy).0, Ordering::Release);
+        self.tally.keys.fetch_sub(1, Ordering::Relaxed);
+        self.clear_tombstones(slot);
+    }
+
+    /// Turns tombstones that nothing lies behind into slots never used, so that searches stay short
+    /// however many keys came and went. A key whose search passes `slot` would pass the slot after it too,
+    /// and that one ends every search.
+    fn clear_tombstones(&self, slot: usize) {
+        let region = slot / self.region_slots;
+        let behind = slot + 1;
+        // The lock held covers this region only.
+        if behind >= self.slots || behind / self.region_slots != region {
+            return;
+        }
+        if self.fingerprint(behind).load(Ordering::Relaxed) != NEVER {
+            return;
+        }
+        for slot in (region * self.region_slots..=slot).rev() {
+            if self.fingerprint(slot).load(Ordering::Relaxed) != TOMBSTONE {
+                return;
+            }
+            self.fingerprint(slot).store(NEVER, Ordering::Release);
+        }
+    }
+
+    #[inline]
+    fn window(&self, key: Fingerprint) -> std::ops::Range<usize> {
+        let line = (u128::from(key.0) * u128::from(self.lines)) >> 64;
+        let start = line as usize * SLOTS_PER_LINE;
+        start..start + WINDOW
+    }
+
+    #[inline]
+    fn fingerprint(&self, slot: usize) -> &AtomicU64 {
+        &self.slot(slot)[0]
+    }
+
+    #[inline]
+    fn slot(&self, slot: usize) -> &[AtomicU64; WORDS_PER_SLOT] {
+        &self.words[self.base..].as_chunks().0[slot]
+    }
+}
+
+/// Zeroed words, in pages the operating system provides when they are first touched.
+#[cfg(not(loom))]
+fn zeroed(words: usize) -> Box<[AtomicU64]> {
+    bytemuck::allocation::zeroed_slice_box(words)
+}
+
+#[cfg(loom)]
+fn zeroed(words: usize) -> Box<[AtomicU64]> {
+    (0..words).map(|_| AtomicU64::new(0)).collect()
+}
