@@ -17,6 +17,7 @@ use crate::layout::{
     encode_tally, list_prefix, pair_key, parse_pair_key,
 };
 use crate::rating::{Micros, Rating, ScoreScale};
+use crate::settings::StoreSettings;
 use crate::tally::Tally;
 
 /// Threads that flush and compact in the background.
@@ -48,10 +49,13 @@ pub struct Page {
 
 impl Engine {
     /// Opens the database in this folder, creating it where there is none.
-    pub(crate) fn open(folder: &Path, cache_bytes: u64) -> fjall::Result<Self> {
-        let database =
-            Database::builder(folder).cache_size(cache_bytes).worker_threads(WORKER_THREADS).open()?;
-        let keyspace = |name| database.keyspace(name, KeyspaceCreateOptions::default);
+    pub(crate) fn open(folder: &Path, settings: &StoreSettings) -> fjall::Result<Self> {
+        let database = Database::builder(folder)
+            .cache_size(settings.cache_bytes)
+            .worker_threads(WORKER_THREADS)
+            .open()?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(settings.memtable_bytes);
+        let keyspace = |name| database.keyspace(name, options);
         Ok(Self {
             by_user: keyspace("by_user")?,
             by_item: keyspace("by_item")?,

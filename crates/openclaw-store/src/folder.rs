@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::layout::FORMAT_VERSION;
-use crate::rating::ScoreScale;
+use crate::settings::StoreSettings;
 
 const FORMAT_LINE: &str = "openclaw-store format ";
 
@@ -40,7 +40,7 @@ impl Folder {
     }
 
     /// Makes sure that a complete store of a known format is there.
-    pub(crate) fn prepare(&self, scale: &ScoreScale, cache_bytes: u64) -> Result<(), OpenError> {
+    pub(crate) fn prepare(&self, settings: &StoreSettings) -> Result<(), OpenError> {
         let format = self.path.join("format");
         match fs::read_to_string(&format) {
             Ok(line) => {
@@ -55,7 +55,7 @@ impl Folder {
         }
         self.refuse_foreign_files()?;
         if !self.engine().is_dir() {
-            self.create_engine(scale, cache_bytes)?;
+            self.create_engine(settings)?;
         }
         let line = format!("{FORMAT_LINE}{FORMAT_VERSION}\n");
         self.replace_file("format", line.as_bytes()).map_err(|source| not_writable(&self.path, source))
@@ -67,7 +67,7 @@ impl Folder {
     }
 
     /// Opens the database, first putting right what a crash or a failed write may have left.
-    pub(crate) fn open_engine(&self, cache_bytes: u64) -> Result<Engine, OpenError> {
+    pub(crate) fn open_engine(&self, settings: &StoreSettings) -> Result<Engine, OpenError> {
         let running = self.path.join("running");
         if running.exists() {
             rescue_journal(&self.engine()).map_err(|source| OpenError::Io {
@@ -80,7 +80,7 @@ impl Folder {
             // from its memory too. Hence no sync.
             File::create(&running).map_err(|source| not_writable(&self.path, source))?;
         }
-        self.open_database(&self.engine(), cache_bytes)
+        self.open_database(&self.engine(), settings)
     }
 
     /// Says that the database was closed in good order.
@@ -124,23 +124,23 @@ impl Folder {
         Ok(())
     }
 
-    fn create_engine(&self, scale: &ScoreScale, cache_bytes: u64) -> Result<(), OpenError> {
+    fn create_engine(&self, settings: &StoreSettings) -> Result<(), OpenError> {
         let new = self.path.join("engine.new");
         let failed = |source| not_writable(&self.path, source);
         if new.exists() {
             fs::remove_dir_all(&new).map_err(failed)?;
         }
-        let engine = self.open_database(&new, cache_bytes)?;
-        engine.initialise(scale).map_err(|error| self.explain(error))?;
+        let engine = self.open_database(&new, settings)?;
+        engine.initialise(&settings.scale).map_err(|error| self.explain(error))?;
         drop(engine);
         sync_tree(&new).map_err(failed)?;
         fs::rename(&new, self.engine()).map_err(failed)?;
         sync_folder(&self.path).map_err(failed)
     }
 
-    fn open_database(&self, folder: &Path, cache_bytes: u64) -> Result<Engine, OpenError> {
+    fn open_database(&self, folder: &Path, settings: &StoreSettings) -> Result<Engine, OpenError> {
         // The engine asserts what it expects of file names; a damaged folder must not end the process.
-        let opened = std::panic::catch_unwind(|| Engine::open(folder, cache_bytes));
+        let opened = std::panic::catch_unwind(|| Engine::open(folder, settings));
         match opened {
             Ok(engine) => engine.map_err(|error| self.explain(error)),
             Err(_) => Err(self.corrupted("the engine found files it does not expect".to_owned())),

@@ -26,6 +26,9 @@ pub struct StoreSettings {
     pub retry_interval: Duration,
     /// Memory for blocks read from disk, in bytes: 64 MiB.
     pub cache_bytes: u64,
+    /// How much of each kind of record is gathered in memory before it is written out sorted, in bytes:
+    /// 32 MiB. Fixed when a store is created. More makes writing cheaper and start-up after a crash longer.
+    pub memtable_bytes: u64,
 }
 
 impl Default for StoreSettings {
@@ -37,6 +40,7 @@ impl Default for StoreSettings {
             commit_ratings_max: 16_384,
             retry_interval: Duration::from_secs(1),
             cache_bytes: 64 * 1024 * 1024,
+            memtable_bytes: 32 * 1024 * 1024,
         }
     }
 }
@@ -52,6 +56,9 @@ impl StoreSettings {
         }
         if self.commit_ratings_max == 0 {
             return Err("commit_ratings_max must be at least 1".to_owned());
+        }
+        if self.memtable_bytes < 4096 {
+            return Err(format!("memtable_bytes must be at least 4096, not {}", self.memtable_bytes));
         }
         if self.retry_interval.is_zero() {
             return Err("retry_interval must be longer than 0".to_owned());

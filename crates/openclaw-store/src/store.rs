@@ -72,8 +72,8 @@ impl Store {
     pub fn open(folder: &Path, settings: StoreSettings) -> Result<Self, OpenError> {
         settings.check().map_err(OpenError::Settings)?;
         let folder = Folder::acquire(folder)?;
-        folder.prepare(&settings.scale, settings.cache_bytes)?;
-        let engine = folder.open_engine(settings.cache_bytes)?;
+        folder.prepare(&settings)?;
+        let engine = folder.open_engine(&settings)?;
         let damaged = |error: ReadError| folder.corrupted(error.to_string());
         check_scale(&folder, &engine.scale().map_err(damaged)?, &settings.scale)?;
         metering::opened(engine.totals().map_err(damaged)?.count());

@@ -123,7 +123,7 @@ fn try_again(shared: &Shared) {
     // Waits for the readers of the moment, which are short, and keeps new ones waiting until reopened.
     let mut engine = shared.engine.write();
     *engine = None;
-    match shared.folder.open_engine(shared.settings.cache_bytes) {
+    match shared.folder.open_engine(&shared.settings) {
         Ok(reopened) => {
             *engine = Some(reopened);
             drop(engine);

@@ -24,8 +24,12 @@ pub(crate) fn score_at(timestamp_ms: u64) -> f64 {
 pub(crate) fn run(folder: &Path, round: u64) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let settings =
-            StoreSettings { retry_interval: Duration::from_millis(20), ..StoreSettings::default() };
+        let settings = StoreSettings {
+            retry_interval: Duration::from_millis(20),
+            // Small, so that tables are written, merged and removed all the time.
+            memtable_bytes: 64 * 1024,
+            ..StoreSettings::default()
+        };
         let store = Store::open(folder, settings).unwrap();
         say("ready");
         let mut tasks = tokio::task::JoinSet::new();
