@@ -24,7 +24,7 @@ pub(crate) fn usage() -> &'static str {
 
   tidy                                 check the rules no compiler knows: layers, documents, file lengths
   test [--only STEP]... [--skip STEP]...
-                                       everything that must be green; installs what it needs under the target folder
+                                       everything that must be green; builds the tools it lacks under the target folder
   prove [NAME]                         run a crash, soak or stress proof with its full counts; alone: list them
   bench [NAME] [--json FILE]           measure beside a peer, print the table, write the report; alone: list them"
 }

@@ -8,6 +8,7 @@ mod cli;
 mod process;
 mod recipes;
 mod suite;
+mod test_run;
 mod tidy;
 mod tree;
 

@@ -111,13 +111,13 @@ mod tests {
         let recipe = Recipe {
             name: "crash",
             about: "",
-            settings: &[("OPENCLAW_PROOF_KILLS", "20")],
+            settings: &[("OPENCLAW_PROVE_KILLS", "20")],
             package: "openclaw",
             target: "crash",
         };
         let command = recipe.command(Path::new("."), &["test", "--release"], "--test");
         let shown = process::shown(&command);
-        assert!(shown.starts_with("OPENCLAW_PROOF_KILLS=20 cargo"), "{shown}");
+        assert!(shown.starts_with("OPENCLAW_PROVE_KILLS=20 cargo"), "{shown}");
         assert!(shown.ends_with(" test --release --package openclaw --test crash"), "{shown}");
     }
 

@@ -60,7 +60,7 @@ impl Selection {
         match self.only.iter().chain(&self.skip).find(|name| !known(name)) {
             None => Ok(()),
             Some(name) => {
-                let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+                let names: Vec<&str> = step_names().collect();
                 Err(format!("there is no step {name:?}; the steps are: {}", names.join(", ")))
             }
         }
@@ -70,6 +70,11 @@ impl Selection {
         let listed = |list: &[String]| list.iter().any(|other| other == name);
         (self.only.is_empty() || listed(&self.only)) && !listed(&self.skip)
     }
+}
+
+/// The names of all steps, in their order.
+pub(crate) fn step_names() -> impl Iterator<Item = &'static str> {
+    STEPS.iter().map(|step| step.name)
 }
 
 /// Runs the selected steps.

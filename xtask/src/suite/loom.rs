@@ -5,14 +5,15 @@
 //! the ordinary build.
 
 use super::{Setting, Verdict};
-use crate::process::{self, cargo};
+use crate::process::cargo;
+use crate::test_run;
 use crate::tree::{Package, Tree};
 use anyhow::{Result, ensure};
 
 /// Runs all models.
 ///
 /// # Errors
-/// One failed, or there is none: then the atomic protocols are unproven, and silence would hide it.
+/// One failed, or a package has none that runs, or no package has one: then the atomic protocols are unproven, and silence would hide it.
 pub(super) fn check(setting: &Setting) -> Result<Verdict> {
     let tree = Tree::load()?;
     let packages = with_models(&tree.packages);
@@ -28,7 +29,7 @@ pub(super) fn check(setting: &Setting) -> Result<Verdict> {
         let mut command = cargo(&setting.root);
         command.env("RUSTFLAGS", &flags).args(["test", "--release", "--locked", "--package", package]);
         command.args(["--test", "loom*", "--target-dir"]).arg(setting.target.join("loom"));
-        process::run(&mut command)?;
+        test_run::run(&mut command)?;
     }
     Ok(Verdict::Passed)
 }

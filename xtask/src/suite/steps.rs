@@ -40,7 +40,7 @@ fn clippy(setting: &Setting) -> Result<Verdict> {
 fn docs(setting: &Setting) -> Result<Verdict> {
     let mut command = cargo(&setting.root);
     command.env("RUSTDOCFLAGS", "--deny warnings");
-    command.args(["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]);
+    command.args(["doc", "--workspace", "--no-deps", "--locked"]);
     process::run(&mut command)?;
     Ok(Verdict::Passed)
 }

@@ -6,6 +6,7 @@
 use super::Finding;
 use crate::cli::COMMANDS;
 use crate::recipes;
+use crate::suite;
 use crate::tree::{File, Tree};
 use std::collections::BTreeSet;
 
@@ -134,18 +135,34 @@ fn missing_task(code: &str) -> Fault {
             let mend = format!("the tasks are: {}", COMMANDS.join(", "));
             return Some((format!("names `cargo xtask {command}`, which does not exist"), mend));
         }
-        let registry = match command {
-            "prove" => recipes::PROOFS,
-            "bench" => recipes::BENCHES,
+        let named: Vec<&str> = match command {
+            "prove" | "bench" => words.next().into_iter().collect(),
+            "test" => {
+                let words: Vec<&str> = words.collect();
+                let pairs = words.windows(2).filter(|pair| matches!(pair[0], "--only" | "--skip"));
+                pairs.map(|pair| pair[1]).collect()
+            }
             _ => continue,
         };
-        let Some(name) = words.next().filter(|word| is_name(word)) else { continue };
-        if !registry.iter().any(|recipe| recipe.name == name) {
-            let mend = format!("`cargo xtask {command}` lists the names there are");
-            return Some((format!("names `cargo xtask {command} {name}`, which does not exist"), mend));
+        let unknown = named.into_iter().find(|name| is_name(name) && !is_known(command, name));
+        if let Some(name) = unknown {
+            let mend = format!("`cargo xtask {command}` tells the names there are");
+            return Some((
+                format!("names {name:?} as one for `cargo xtask {command}`, but there is none"),
+                mend,
+            ));
         }
     }
     None
+}
+
+fn is_known(command: &str, name: &str) -> bool {
+    let among = |recipes: &[recipes::Recipe]| recipes.iter().any(|recipe| recipe.name == name);
+    match command {
+        "prove" => among(recipes::PROOFS),
+        "bench" => among(recipes::BENCHES),
+        _ => suite::step_names().any(|step| step == name),
+    }
 }
 
 /// Whether the word is a name and no placeholder, option or punctuation.
@@ -178,7 +195,8 @@ fn looks_like_path(word: &str) -> bool {
     if word.starts_with(['/', '-']) || word.contains("//") || !word.chars().all(plain) {
         return false;
     }
-    let ending = ENDINGS.iter().any(|ending| word.ends_with(ending));
+    // A pattern such as tests/*.rs means any package's, unless it begins at the root.
+    let ending = !word.contains(['*', '{']) && ENDINGS.iter().any(|ending| word.ends_with(ending));
     match word.split_once('/') {
         Some((first, _)) => ending || TOP_FOLDERS.contains(&first),
         None => word.ends_with(".md") && word.len() > ".md".len(),

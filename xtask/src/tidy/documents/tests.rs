@@ -58,6 +58,7 @@ fn paths_in_code_are_fine_from_the_root_and_from_the_documents_folder() {
 #[test]
 fn code_that_is_no_path_is_left_alone() {
     assert_fine("README.md", "`POST /api/v1/event`, `application/problem+json`, `and/or`, `out.json`");
+    assert_fine("README.md", "`tests/loom*.rs`");
     assert_fine("README.md", "`http://127.0.0.1:8080/none.json` and `crates/<name>/src`");
 }
 
@@ -95,6 +96,8 @@ fn tasks_that_exist_are_fine() {
 #[test]
 fn tasks_that_do_not_exist_are_found() {
     assert_faulty("README.md", "`cargo xtask tidie`");
+    assert_faulty("README.md", "`cargo xtask test --only frobnicate`");
+    assert_faulty("README.md", "`cargo xtask test --only fmt --skip frobnicate`");
     assert_faulty("README.md", "`cargo xtask prove nothing-of-that-name`");
     assert_faulty("README.md", "`cargo xtask bench nothing-of-that-name`");
 }
