@@ -1,2 +1,4 @@
 //! OpenClaw, the binary.
+mod config;
+
 fn main() {}
