@@ -11,6 +11,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use parking_lot::Mutex;
+
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::layout::FORMAT_VERSION;
@@ -22,8 +24,8 @@ const FORMAT_LINE: &str = "openclaw-store format ";
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    /// Held for the lock on it, which ends with the file.
-    _lock: File,
+    /// Held for the lock on it, which ends with the file; `None` once released.
+    lock: Mutex<Option<File>>,
 }
 
 impl Folder {
@@ -35,8 +37,8 @@ impl Folder {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             let _ = sync_folder(parent);
         }
-        let lock = lock(path)?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        let lock = Mutex::new(Some(lock(path)?));
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// Makes sure that a complete store of a known format is there.
@@ -83,10 +85,14 @@ impl Folder {
         self.open_database(&self.engine(), settings)
     }
 
-    /// Says that the database was closed in good order.
-    pub(crate) fn mark_closed(&self) {
-        // Left behind, the mark costs the next start a rewrite of one journal and nothing else.
-        let _ = fs::remove_file(self.path.join("running"));
+    /// Lets go of the folder, after the database was closed, in good order or not.
+    pub(crate) fn release(&self, orderly: bool) {
+        let Some(lock) = self.lock.lock().take() else { return };
+        if orderly {
+            // Left behind, the mark costs the next start a rewrite of one journal and nothing else.
+            let _ = fs::remove_file(self.path.join("running"));
+        }
+        drop(lock);
     }
 
     /// Proves that writing works: space for what is to come, and a sync that succeeds.

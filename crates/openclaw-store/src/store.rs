@@ -266,14 +266,15 @@ impl Store {
 impl Inner {
     fn close(&self) {
         self.shared.queue.close();
-        if let Some(writer) = self.writer.lock().take() {
-            let _ = writer.join();
-        }
+        // Held until all is done, so that whoever closes second also returns to a free folder.
+        let mut writer = self.writer.lock();
+        let Some(running) = writer.take() else { return };
+        // A writer that panicked has said so by refusing.
+        let _ = running.join();
         let orderly = self.shared.health() == Health::Ready;
         self.shared.set_health(Health::Closed);
-        if self.shared.engine.write().take().is_some() && orderly {
-            self.shared.folder.mark_closed();
-        }
+        drop(self.shared.engine.write().take());
+        self.shared.folder.release(orderly);
     }
 }
 

@@ -67,6 +67,25 @@ async fn nothing_acknowledged_is_lost_with_power_or_process() {
     println!("{losses} losses, {} acknowledgements, none lost", proof.acknowledgements);
 }
 
+/// Takes seconds to fill a journal, so only the full counts include it.
+#[tokio::test]
+async fn nothing_is_lost_around_the_change_of_journals() {
+    if number_from("OPENCLAW_PROVE_LOSSES", LOSSES_DEFAULT) < 50 {
+        return;
+    }
+    for survived in [Survived::OnlySynced, Survived::Some { seed: 1 }, Survived::Some { seed: 2 }] {
+        let mut proof = Proof::begin();
+        let mut writer = proof.start(Syncs::Honoured);
+        while proof.journals() < 2 {
+            proof.read_until(&mut writer, "stored", 500);
+        }
+        proof.kill(writer);
+        proof.lose_power(survived);
+        let found = proof.losses().await;
+        assert!(found.is_none(), "{survived:?}: {found:#?}");
+    }
+}
+
 #[tokio::test]
 async fn proof_reports_losses_where_syncs_are_ignored() {
     let mut proof = Proof::begin();

@@ -15,11 +15,13 @@ use openclaw_store::{Store, StoreSettings};
 pub(crate) struct Proof {
     root: tempfile::TempDir,
     pub(crate) watch: Watch,
-    /// The newest acknowledged timestamp of every user and item.
-    acknowledged: BTreeMap<(String, String), u64>,
+    acknowledged: Acknowledged,
     pub(crate) acknowledgements: u64,
     round: u64,
 }
+
+/// The newest acknowledged timestamp of every writing task and item.
+type Acknowledged = BTreeMap<(u64, String), u64>;
 
 /// A writer at work.
 pub(crate) struct Writer {
@@ -32,6 +34,8 @@ pub(crate) struct Writer {
 pub(crate) struct Losses {
     /// Acknowledged ratings that are missing or older than acknowledged, or not as written.
     pub(crate) ratings: Vec<String>,
+    /// Batches of which a part is there and a part is not, acknowledged or not.
+    pub(crate) torn: Vec<String>,
     /// Statistics that differ from a recount.
     pub(crate) statistics: Vec<String>,
     /// Why the store did not open, if it did not.
@@ -40,7 +44,10 @@ pub(crate) struct Losses {
 
 impl Losses {
     pub(crate) fn is_none(&self) -> bool {
-        self.ratings.is_empty() && self.statistics.is_empty() && self.unopened.is_none()
+        self.ratings.is_empty()
+            && self.torn.is_empty()
+            && self.statistics.is_empty()
+            && self.unopened.is_none()
     }
 }
 
@@ -99,12 +106,10 @@ impl Proof {
 
     fn note(&mut self, line: &str) {
         let Some(stored) = line.strip_prefix("stored ") else { return };
-        let mut words = stored.split(' ');
-        let (user_id, timestamp, items) = (words.next(), words.next(), words.next());
-        let timestamp_ms: u64 = timestamp.unwrap().parse().unwrap();
-        for item_id in items.unwrap().split(',') {
-            let pair = (user_id.unwrap().to_owned(), item_id.to_owned());
-            let newest = self.acknowledged.entry(pair).or_default();
+        let (task, timestamp_ms) = stored.split_once(' ').unwrap();
+        let (task, timestamp_ms): (u64, u64) = (task.parse().unwrap(), timestamp_ms.parse().unwrap());
+        for item_id in writer::items_of(task, timestamp_ms) {
+            let newest = self.acknowledged.entry((task, item_id)).or_default();
             *newest = timestamp_ms.max(*newest);
         }
         self.acknowledgements += 1;
@@ -126,13 +131,23 @@ impl Proof {
         self.watch.take_all_for_durable().unwrap();
     }
 
+    /// How many journals were ever begun: they are numbered from 0.
+    pub(crate) fn journals(&self) -> u64 {
+        let entries = std::fs::read_dir(self.folder().join("engine")).unwrap();
+        let names = entries.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+        names
+            .filter_map(|name| name.strip_suffix(".jnl")?.parse::<u64>().ok())
+            .max()
+            .map_or(0, |last| last + 1)
+    }
+
     /// Opens the store as a restarted service would, and looks for everything acknowledged.
     pub(crate) async fn losses(&self) -> Losses {
         check(&self.folder(), &self.acknowledged).await
     }
 }
 
-async fn check(folder: &Path, acknowledged: &BTreeMap<(String, String), u64>) -> Losses {
+async fn check(folder: &Path, acknowledged: &Acknowledged) -> Losses {
     let mut losses = Losses::default();
     let store = match Store::open(folder, StoreSettings::default()) {
         Ok(store) => store,
@@ -141,21 +156,36 @@ async fn check(folder: &Path, acknowledged: &BTreeMap<(String, String), u64>) ->
             return losses;
         }
     };
-    for ((user_id, item_id), newest) in acknowledged {
-        match store.rating(user_id, item_id).await.unwrap() {
-            Some(found) if found.timestamp_ms < *newest => {
-                losses
-                    .ratings
-                    .push(format!("{user_id} {item_id}: {} instead of {newest}", found.timestamp_ms));
+    let mut found = Acknowledged::new();
+    for task in 0..writer::TASKS {
+        for rating in store.ratings_of_user(&format!("user-{task}"), None, 1_000).await.unwrap().ratings {
+            if rating.score.to_bits() != writer::score_at(rating.timestamp_ms).to_bits() {
+                losses.ratings.push(format!("not as written: {rating:?}"));
             }
-            Some(found) if found.score.to_bits() != writer::score_at(found.timestamp_ms).to_bits() => {
-                losses.ratings.push(format!("{user_id} {item_id}: score {}", found.score));
-            }
-            Some(_) => {}
-            None => losses.ratings.push(format!("{user_id} {item_id}: missing, acknowledged at {newest}")),
+            found.insert((task, rating.item_id), rating.timestamp_ms);
         }
     }
+    for (pair, newest) in acknowledged {
+        if found.get(pair).is_none_or(|timestamp_ms| timestamp_ms < newest) {
+            losses.ratings.push(format!("{pair:?}: {:?} instead of {newest}", found.get(pair)));
+        }
+    }
+    losses.torn = torn_batches(&found);
     losses.statistics = store.recount().await.unwrap().described;
     store.close().await;
     losses
+}
+
+/// A batch is there as soon as one of its ratings is: then all its items have its timestamp or a newer one.
+fn torn_batches(found: &Acknowledged) -> Vec<String> {
+    let missing = |task: u64, timestamp_ms: u64| {
+        writer::items_of(task, timestamp_ms)
+            .filter(move |item| found.get(&(task, item.clone())).is_none_or(|there| *there < timestamp_ms))
+    };
+    found
+        .iter()
+        .flat_map(|((task, _), &there)| {
+            missing(*task, there).map(move |item| format!("{task} {there}: no {item}"))
+        })
+        .collect()
 }

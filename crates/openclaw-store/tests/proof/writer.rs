@@ -12,7 +12,7 @@ pub(crate) const FOLDER: &str = "STORE_PROOF_FOLDER";
 /// Numbers the run, so that each writes newer timestamps than the one before.
 pub(crate) const ROUND: &str = "STORE_PROOF_ROUND";
 
-const TASKS: u64 = 8;
+pub(crate) const TASKS: u64 = 8;
 const ITEMS: u64 = 60;
 
 /// The score that goes with a timestamp, so that a reader can tell a mangled rating from a good one.
@@ -34,29 +34,35 @@ pub(crate) fn run(folder: &Path, round: u64) {
         say("ready");
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..TASKS {
-            tasks.spawn(write_forever(store.clone(), task, round * 1_000_000_000));
+            tasks.spawn(write_forever(store.clone(), task, round * ROUND_MS));
         }
         while tasks.join_next().await.is_some() {}
     });
 }
 
-/// Half of the tasks write single ratings, half batches; batches hit one item many times and repeat pairs.
+/// How far apart the timestamps of two runs are.
+pub(crate) const ROUND_MS: u64 = 1_000_000_000;
+
+/// The items that a task rates with one timestamp: single ratings from every other task, else batches that
+/// hit one item many times.
+pub(crate) fn items_of(task: u64, timestamp_ms: u64) -> impl Iterator<Item = String> {
+    let number = timestamp_ms % ROUND_MS;
+    let size = if task.is_multiple_of(2) { 1 } else { 1 + number % 37 };
+    (0..size).map(move |index| format!("item-{}", (number + index) * (task + 1) % ITEMS))
+}
+
 async fn write_forever(store: Store, task: u64, first_timestamp_ms: u64) {
-    let user_id = format!("user-{task}");
-    for number in 1.. {
-        let size = if task.is_multiple_of(2) { 1 } else { 1 + number % 37 };
-        let timestamp_ms = first_timestamp_ms + number;
-        let batch: Vec<_> = (0..size)
-            .map(|index| NewRating {
-                user_id: user_id.clone(),
-                item_id: format!("item-{}", (number + index) * (task + 1) % ITEMS),
+    for timestamp_ms in first_timestamp_ms + 1.. {
+        let batch: Vec<_> = items_of(task, timestamp_ms)
+            .map(|item_id| NewRating {
+                user_id: format!("user-{task}"),
+                item_id,
                 score: score_at(timestamp_ms),
                 timestamp_ms,
             })
             .collect();
-        let items: Vec<_> = batch.iter().map(|rating| rating.item_id.clone()).collect();
         match store.put(batch).await {
-            Ok(_) => say(&format!("stored {user_id} {timestamp_ms} {}", items.join(","))),
+            Ok(_) => say(&format!("stored {task} {timestamp_ms}")),
             Err(error) => {
                 say(&format!("refused {error}"));
                 tokio::time::sleep(Duration::from_millis(2)).await;
