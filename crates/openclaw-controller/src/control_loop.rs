@@ -67,6 +67,17 @@ pub struct Report<'a> {
     pub users: &'a [UserCounts],
 }
 
+/// One of the busiest users.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BusyUser {
+    /// Who.
+    pub user_id: UserId,
+    /// What it asks for, in ratings per second.
+    pub demand_per_s: f64,
+    /// Its parameters over all collectors.
+    pub policy: BucketPolicy,
+}
+
 /// What holds for everyone at one collector until the next tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Assignment {
@@ -352,32 +363,57 @@ impl ControlLoop {
     /// The busiest users with their parameters over all collectors, busiest first, at most `count`, and the
     /// mean over all others, where there are any.
     #[must_use]
-    pub fn busiest(&self, count: usize, now_ns: u64) -> (Vec<(UserId, BucketPolicy)>, Option<BucketPolicy>) {
-        let of = |id: &UserId| self.whole_policy(id, now_ns);
-        let top: Vec<_> =
-            self.users.busiest(count, now_ns).into_iter().map(|(id, _)| (id.clone(), of(id))).collect();
-        let others = self.users.len() - top.len();
-        if others == 0 {
-            return (top, None);
-        }
-        let sum = |policies: &mut dyn Iterator<Item = BucketPolicy>| {
-            policies.fold((0.0, 0.0), |sum, policy| (sum.0 + policy.bucket_size, sum.1 + policy.refill_rate))
+    pub fn busiest(&self, count: usize, now_ns: u64) -> (Vec<BusyUser>, Option<BucketPolicy>) {
+        let same_for_all = self.assignment(None, now_ns).defaults;
+        let sharing = self.everywhere();
+        let policy = |demand_per_s| match &sharing {
+            Some(sharing) => self.settings.bounds.clamp(sharing.policy(demand_per_s, 1.0)),
+            None => same_for_all,
         };
-        let all = sum(&mut self.users.ids().map(of));
-        let named = sum(&mut top.iter().map(|(_, policy)| *policy));
-        let mean = |all: f64, named: f64| (all - named).max(0.0) / others as f64;
-        let rest = BucketPolicy { bucket_size: mean(all.0, named.0), refill_rate: mean(all.1, named.1) };
-        (top, Some(rest))
+        let demands = self.users.demands(now_ns);
+        let mut all: Vec<_> =
+            demands.map(|(id, demand_per_s)| (id, demand_per_s, policy(demand_per_s))).collect();
+        let busier = |one: &(&UserId, f64, BucketPolicy), other: &(&UserId, f64, BucketPolicy)| {
+            other.1.total_cmp(&one.1).then_with(|| one.0.cmp(other.0))
+        };
+        let mut rest = None;
+        if all.len() > count {
+            all.select_nth_unstable_by(count, busier);
+            let others = all.split_off(count);
+            let mean = |of: fn(&BucketPolicy) -> f64| {
+                others.iter().map(|(_, _, policy)| of(policy)).sum::<f64>() / others.len() as f64
+            };
+            rest = Some(BucketPolicy {
+                bucket_size: mean(|p| p.bucket_size),
+                refill_rate: mean(|p| p.refill_rate),
+            });
+        }
+        all.sort_by(busier);
+        let busy = |(id, demand_per_s, policy): (&UserId, f64, BucketPolicy)| BusyUser {
+            user_id: id.clone(),
+            demand_per_s,
+            policy,
+        };
+        (all.into_iter().map(busy).collect(), rest)
+    }
+
+    /// How the total is handed out over all collectors; `None` where there is no total to hand out.
+    fn everywhere(&self) -> Option<Sharing<'_>> {
+        match &self.decision {
+            Decision::Made { action: Action::Shared(action), level, .. } => {
+                Some(Sharing { action, level: *level, source: SourceId::MAX, source_share: 1.0 })
+            }
+            _ => None,
+        }
     }
 
     /// A user's parameters over all collectors together.
     fn whole_policy(&self, user: &str, now_ns: u64) -> BucketPolicy {
-        let Decision::Made { action: Action::Shared(action), level, .. } = &self.decision else {
-            return self.assignment(None, now_ns).defaults;
-        };
-        let everywhere = Sharing { action, level: *level, source: SourceId::MAX, source_share: 1.0 };
-        let policy = self.users.whole_policy(user, &everywhere, now_ns);
-        self.settings.bounds.clamp(policy.unwrap_or(self.settings.defaults))
+        let found = self.everywhere().and_then(|sharing| self.users.whole_policy(user, &sharing, now_ns));
+        found.map_or_else(
+            || self.assignment(None, now_ns).defaults,
+            |policy| self.settings.bounds.clamp(policy),
+        )
     }
 
     /// Why a user's parameters are what they are.

@@ -21,7 +21,7 @@ mod users;
 
 pub use aimd::{Aimd, AimdSettings};
 pub use bounds::Bounds;
-pub use control_loop::{Assignment, ControlLoop, LoopSettings, Report};
+pub use control_loop::{Assignment, BusyUser, ControlLoop, LoopSettings, Report};
 pub use demand::Demand;
 pub use explanation::Explanation;
 pub use fixed::Fixed;

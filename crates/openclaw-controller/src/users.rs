@@ -183,22 +183,9 @@ impl Users {
         sharing.policy(self.demand.per_s(self.newcomers, now_ns), sharing.source_share)
     }
 
-    /// The busiest users, busiest first, at most `count`.
-    pub(crate) fn busiest(&self, count: usize, now_ns: u64) -> Vec<(&UserId, f64)> {
-        let mut all: Vec<_> = self.table.iter().map(|(id, user)| (id, user.mark)).collect();
-        let order = |a: &(&UserId, Mark), b: &(&UserId, Mark)| {
-            b.1.partial_cmp(&a.1).unwrap_or(std::cmp::Ordering::Equal)
-        };
-        if all.len() > count {
-            all.select_nth_unstable_by(count, order);
-            all.truncate(count);
-        }
-        all.sort_by(order);
-        all.into_iter().map(|(id, mark)| (id, self.demand.per_s(mark, now_ns))).collect()
-    }
-
-    pub(crate) fn ids(&self) -> impl Iterator<Item = &UserId> {
-        self.table.keys()
+    /// Every tracked user with its demand in attempts per second.
+    pub(crate) fn demands(&self, now_ns: u64) -> impl Iterator<Item = (&UserId, f64)> {
+        self.table.iter().map(move |(id, user)| (id, self.demand.per_s(user.mark, now_ns)))
     }
 }
 
@@ -215,7 +202,7 @@ pub(crate) struct Sharing<'a> {
 impl Sharing<'_> {
     /// A user gets the common level, but no more than a multiple of what it asks for, and never less than an
     /// equal part of everything: a user with no accepted event gets no answer, and would stay locked out.
-    fn policy(&self, demand_per_s: f64, share: f64) -> BucketPolicy {
+    pub(crate) fn policy(&self, demand_per_s: f64, share: f64) -> BucketPolicy {
         let equal_part = self.action.admitted_per_s / self.level.users.max(1) as f64;
         let wanted = (self.action.headroom * demand_per_s).max(equal_part);
         let refill_rate = wanted.min(self.level.per_s.max(0.0)) * share;

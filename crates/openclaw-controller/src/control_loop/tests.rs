@@ -168,7 +168,7 @@ fn two_collectors_of_one_service_share_a_user_by_its_demand() {
     let (busy, quiet) = (at("busy"), at("quiet"));
     assert!((busy / quiet - 3.0).abs() < 0.4, "{busy} to {quiet}");
     let (top, rest) = control.busiest(10, now_ns);
-    assert!((top[0].1.refill_rate - busy - quiet).abs() < 0.01 * busy, "the parts add up to the whole");
+    assert!((top[0].policy.refill_rate - busy - quiet).abs() < 0.01 * busy, "the parts add up to the whole");
     assert_eq!(rest, None);
 }
 

@@ -1,0 +1,15 @@
+//! The edge service: events in, bucket parameters out.
+//!
+//! It keeps one [`ControlLoop`](openclaw_controller::ControlLoop) per service and answers every batch with the
+//! parameters of the users that it names. It stores nothing: after a restart it answers defaults until the
+//! first report, and collectors hold their leases meanwhile.
+
+mod metering;
+mod routes;
+mod services;
+mod settings;
+
+pub use metering::describe_metrics;
+pub use routes::router;
+pub use services::{Edge, EdgeStatus};
+pub use settings::{ControllerKind, EdgeSettings, UnknownController};

@@ -1,0 +1,164 @@
+//! The contract as a client sees it, request by request.
+
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use openclaw_admin::access::Token;
+use tower::ServiceExt;
+
+use super::*;
+use crate::settings::{ControllerKind, EdgeSettings};
+
+const EVENT: &str = r#"{"userId":"user-123","itemId":"item-456","score":4.7,"timestamp":1710841234567}"#;
+
+fn edge() -> Edge {
+    Edge::new(EdgeSettings::default())
+}
+
+async fn call(
+    edge: &Edge,
+    method: Method,
+    path: &str,
+    kind: &str,
+    body: impl Into<Body>,
+) -> (StatusCode, Value) {
+    call_as(edge, &AccessPolicy::default(), None, method, path, kind, body.into()).await
+}
+
+async fn call_as(
+    edge: &Edge,
+    access: &AccessPolicy,
+    token: Option<&str>,
+    method: Method,
+    path: &str,
+    kind: &str,
+    body: Body,
+) -> (StatusCode, Value) {
+    let mut request = http::Request::builder().method(method).uri(path).header(CONTENT_TYPE, kind);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let response = router(edge.clone(), access).oneshot(request.body(body).unwrap()).await.unwrap();
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+async fn post_event(edge: &Edge, body: &str) -> (StatusCode, Value) {
+    call(edge, Method::POST, "/api/v1/event", JSON, body.to_owned()).await
+}
+
+#[tokio::test]
+async fn the_briefs_four_fields_are_answered_with_bucket_size_and_refill_rate() {
+    let (status, answer) = post_event(&edge(), EVENT).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!((answer["bucketSize"].as_f64(), answer["refillRate"].as_f64()), (Some(20.0), Some(10.0)));
+    assert_eq!(answer["reason"], "no-latency-signal");
+}
+
+#[tokio::test]
+async fn an_event_with_a_latency_is_answered_by_the_controller() {
+    let edge = edge();
+    let event = EVENT.replace("}", r#","latencyMs":20.5,"outcome":"accepted"}"#);
+    post_event(&edge, &event).await;
+    tokio::time::sleep(std::time::Duration::from_millis(110)).await;
+    let (_, answer) = post_event(&edge, &event).await;
+    assert_eq!(answer["reason"], "controller");
+    assert!(answer["guardMs"].as_f64().unwrap() > 20.0);
+}
+
+#[tokio::test]
+async fn bad_events_are_problems_that_name_what_is_wrong() {
+    for (body, status, part) in [
+        ("{", 400, "EOF"),
+        (r#"{"userId":"u","itemId":"i","score":11,"timestamp":1}"#, 400, "score is 11"),
+        (r#"{"userId":"u","itemId":"i","score":1}"#, 400, "timestamp"),
+        (r#"{"userId":"","itemId":"i","score":1,"timestamp":1}"#, 400, "userId must not be empty"),
+        (r#"{"userId":"u","itemId":"i","score":1,"timestamp":1,"outcome":"lost"}"#, 400, "lost"),
+    ] {
+        let (found, problem) = post_event(&edge(), body).await;
+        assert_eq!(found.as_u16(), status, "{body}");
+        assert!(problem["detail"].as_str().unwrap().contains(part), "{problem}");
+    }
+    let (status, _) = call(&edge(), Method::POST, "/api/v1/event", "text/csv", EVENT).await;
+    assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let (status, _) = call(&edge(), Method::GET, "/api/v1/event", JSON, "").await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn a_body_over_the_bound_is_refused() {
+    let settings = EdgeSettings { body_bytes_max: 100, ..EdgeSettings::default() };
+    let long = format!("{EVENT}{}", " ".repeat(200));
+    let (status, _) = post_event(&Edge::new(settings), &long).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_for_every_active_user_and_names_its_bad_events() {
+    let body = format!(
+        r#"{{"collector":{{"id":"c","service":"s","epoch":1}},"seq":1,"inFlight":3,
+        "totals":{{"attempts":5,"accepted":4,"throttled":1,"completed":4,"failed":0}},
+        "users":[{{"userId":"user-123","attempts":4,"throttled":0}},{{"userId":"throttled-only","attempts":1,"throttled":1}}],
+        "events":[{EVENT},{{"userId":"u","itemId":"i","score":-1,"timestamp":1}}]}}"#
+    );
+    let (status, answer) = call(&edge(), Method::POST, "/api/v1/events", JSON, body).await;
+    assert_eq!(status, StatusCode::OK);
+    let users: Vec<_> = answer["policies"].as_object().unwrap().keys().collect();
+    assert_eq!(users.len(), 2);
+    assert!(answer["policies"]["throttled-only"]["refillRate"].as_f64().unwrap() > 0.0);
+    assert_eq!(answer["ttlMs"], 5000);
+    assert_eq!(answer["rejected"][0]["index"], 1);
+}
+
+#[tokio::test]
+async fn arrays_and_ndjson_are_accepted_as_well() {
+    for (kind, body) in [(JSON, format!("[{EVENT},{EVENT}]")), (NDJSON, format!("{EVENT}\n{EVENT}\n"))] {
+        let (status, answer) = call(&edge(), Method::POST, "/api/v1/events", kind, body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert!(answer["policies"]["user-123"].is_object());
+    }
+}
+
+#[tokio::test]
+async fn the_static_controller_answers_the_configured_bucket_and_no_guard() {
+    let settings = EdgeSettings { controller: ControllerKind::Static, ..EdgeSettings::default() };
+    let (_, answer) = post_event(&Edge::new(settings), EVENT).await;
+    assert_eq!((answer["bucketSize"].as_f64(), answer.get("guardMs")), (Some(20.0), None));
+}
+
+#[tokio::test]
+async fn a_users_policy_is_explained_in_a_sentence() {
+    let edge = edge();
+    let (status, _) = call(&edge, Method::GET, "/api/v1/users/user-123/policy", JSON, "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "nothing has arrived yet");
+    post_event(&edge, EVENT).await;
+    let (status, why) = call(&edge, Method::GET, "/api/v1/users/user-123/policy", JSON, "").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(why["explanation"].as_str().unwrap().contains("configured default"), "{why}");
+}
+
+#[tokio::test]
+async fn every_service_has_a_loop_of_its_own_and_their_number_is_bounded() {
+    let edge = Edge::new(EdgeSettings { services_max: 2, ..EdgeSettings::default() });
+    let post = async |service: &str| {
+        let body = format!(r#"{{"collector":{{"id":"c","service":"{service}","epoch":1}},"seq":1}}"#);
+        call(&edge, Method::POST, "/api/v1/events", JSON, body).await.0.as_u16()
+    };
+    assert_eq!((post("a").await, post("b").await, post("c").await), (200, 200, 503));
+    assert_eq!(edge.status().services.len(), 2);
+}
+
+#[tokio::test]
+async fn tokens_are_asked_for_by_role() {
+    let access = AccessPolicy::default()
+        .with(Role::Collector, Token::new("collector-token-12").unwrap())
+        .with(Role::Reader, Token::new("reader-token-12345").unwrap());
+    let edge = edge();
+    let post = async |token| {
+        call_as(&edge, &access, token, Method::POST, "/api/v1/event", JSON, EVENT.into()).await.0.as_u16()
+    };
+    assert_eq!(post(None).await, 401);
+    assert_eq!(post(Some("wrong-token-123456")).await, 401);
+    assert_eq!(post(Some("reader-token-12345")).await, 403);
+    assert_eq!(post(Some("collector-token-12")).await, 200);
+}

@@ -1,0 +1,84 @@
+//! The answer to a batch: one result per item, in the batch's order.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use openclaw_protocol::{Problem, Rating};
+use openclaw_store::Put;
+use serde::Serialize;
+
+/// What became of one item of a batch.
+pub(crate) enum ItemResult {
+    Refused(Problem),
+    /// Admitted; becomes stored or failed with the rest of its batch.
+    Admitted,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    index: usize,
+    status: u16,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    rating: Option<&'a Rating>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    superseded: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a Problem>,
+}
+
+#[derive(Serialize)]
+struct BatchBody<'a> {
+    stored: usize,
+    results: Vec<Item<'a>>,
+}
+
+/// What became of the admitted items: stored, in order, or one problem for all.
+pub(crate) type Stored<'a> = Result<(&'a [Rating], &'a [Put]), &'a Problem>;
+
+/// 201 where every item was stored, the common status where all failed alike, else 207.
+pub(crate) fn batch_reply(items: &[ItemResult], stored: Stored<'_>) -> Response {
+    let mut admitted = 0;
+    let result = |(index, item): (usize, &'_ ItemResult)| -> (u16, usize, Option<usize>) {
+        match item {
+            ItemResult::Refused(problem) => (problem.status, index, None),
+            ItemResult::Admitted => {
+                admitted += 1;
+                (stored.map_or_else(|problem| problem.status, |_| 201), index, Some(admitted - 1))
+            }
+        }
+    };
+    let places: Vec<_> = items.iter().enumerate().map(result).collect();
+    let results = places.iter().map(|&(status, index, place)| {
+        let mut out = Item { index, status, rating: None, superseded: None, problem: None };
+        match (&items[index], place, stored) {
+            (ItemResult::Refused(problem), _, _) => out.problem = Some(problem),
+            (ItemResult::Admitted, Some(place), Ok((ratings, puts))) => {
+                out.rating = ratings.get(place);
+                out.superseded = puts.get(place).map(|put| *put == Put::Superseded).filter(|&old| old);
+            }
+            (ItemResult::Admitted, _, Err(problem)) => out.problem = Some(problem),
+            (ItemResult::Admitted, None, Ok(_)) => {}
+        }
+        out
+    });
+    let results: Vec<_> = results.collect();
+    let first = results.first().map_or(201, |item| item.status);
+    let alike = results.iter().all(|item| item.status == first);
+    let status = if alike { first } else { 207 };
+    let stored = results.iter().filter(|item| item.status == 201).count();
+    reply(status, &BatchBody { stored, results })
+}
+
+/// A JSON reply; a body that cannot be written becomes an empty object, which never happens for these types.
+pub(crate) fn reply<T: Serialize>(status: u16, body: &T) -> Response {
+    let bytes = serde_json::to_vec(body).unwrap_or_else(|error| {
+        tracing::error!(%error, "an answer could not be written as JSON");
+        b"{}".to_vec()
+    });
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

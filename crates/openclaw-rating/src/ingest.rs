@@ -1,0 +1,175 @@
+//! `POST /ratings`: the main job.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use openclaw_admin::body::{content_type, read_body};
+use openclaw_admin::reply::ProblemReply;
+use openclaw_bucket::{Allowed, Decision};
+use openclaw_collector::Clock;
+use openclaw_protocol::{BodyForm, Outcome, Problem, ProblemKind, Rating, parse_ratings};
+use openclaw_store::{NewRating, Put, PutError};
+use serde::Serialize;
+
+use crate::admitted::Admitted;
+use crate::batch_reply::{ItemResult, batch_reply, reply};
+use crate::hints::{self, Hints};
+use crate::limits;
+use crate::service::RatingService;
+
+const JSON: &str = "application/json";
+const NDJSON: &str = "application/x-ndjson";
+
+/// Answer to a single rating.
+#[derive(Serialize)]
+struct SingleBody<'a> {
+    #[serde(flatten)]
+    rating: &'a Rating,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    superseded: bool,
+}
+
+pub(crate) async fn post_ratings(
+    State(service): State<RatingService>,
+    request: Request,
+) -> Result<Response, ProblemReply> {
+    let started = Instant::now();
+    let arrival_ms = Clock::unix_ms();
+    let form = match content_type(request.headers(), &[JSON, NDJSON])? {
+        Some(NDJSON) => BodyForm::NdJson,
+        _ => BodyForm::Json,
+    };
+    let settings = &service.settings;
+    let hints = Hints::read(request.headers(), &settings.rules.vocabulary, settings.region.as_deref());
+    let body = read_body(request.into_body(), settings.body_bytes_max, settings.body_timeout).await?;
+    let (mut items, single) = parse_ratings(&body, form, settings.batch_max, arrival_ms, &settings.rules)?;
+    drop(body);
+    for rating in items.iter_mut().flatten() {
+        hints::fill(&mut rating.context, &hints);
+    }
+    service.meters.invalid.increment(items.iter().filter(|item| item.is_err()).count() as u64);
+
+    let Some(first) = items.iter().flatten().next() else {
+        return refuse_invalid(items, single);
+    };
+    let in_flight = match service.admission.enter(&first.user_id) {
+        Ok(in_flight) => in_flight,
+        Err(full) => {
+            service.admission.refused(items.iter().flatten().map(|rating| &rating.user_id));
+            return Err(limits::guard_reply(&full, service.admission.guard_time()));
+        }
+    };
+    let meters = service.meters.clone();
+    let admitted = Admitted::new(Arc::clone(&service.admission), meters, started, in_flight);
+    if single && let Some(Ok(rating)) = items.pop() {
+        post_single(&service, admitted, rating).await
+    } else {
+        Ok(post_batch(&service, admitted, items).await)
+    }
+}
+
+/// Nothing in the request is a rating.
+fn refuse_invalid(items: Vec<Result<Rating, Problem>>, single: bool) -> Result<Response, ProblemReply> {
+    let mut problems = items.into_iter().filter_map(Result::err);
+    if single && let Some(problem) = problems.next() {
+        return Err(problem.into());
+    }
+    let refused: Vec<_> = problems.map(ItemResult::Refused).collect();
+    Ok(batch_reply(&refused, Ok((&[], &[]))))
+}
+
+async fn post_single(
+    service: &RatingService,
+    mut admitted: Admitted,
+    rating: Rating,
+) -> Result<Response, ProblemReply> {
+    let allowed: Allowed = match service.admission.take(&rating.user_id) {
+        Decision::Allowed(allowed) => allowed,
+        Decision::Limited(limited) => {
+            admitted.end(Outcome::Throttled);
+            return Err(limits::bucket_reply(&limited, &service.admission));
+        }
+    };
+    admitted.add(rating);
+    match work_and_store(service, &mut admitted).await {
+        Ok(puts) => {
+            let superseded = puts.first() == Some(&Put::Superseded);
+            let rating = &admitted.ratings()[0];
+            let mut response = reply(201, &SingleBody { rating, superseded });
+            limits::describe(response.headers_mut(), &allowed);
+            admitted.end(Outcome::Accepted);
+            Ok(response)
+        }
+        Err(problem) => {
+            admitted.end(Outcome::Failed);
+            Err(problem.into())
+        }
+    }
+}
+
+async fn post_batch(
+    service: &RatingService,
+    mut admitted: Admitted,
+    items: Vec<Result<Rating, Problem>>,
+) -> Response {
+    let mut results = Vec::with_capacity(items.len());
+    for item in items {
+        results.push(match item {
+            Err(problem) => ItemResult::Refused(problem),
+            Ok(rating) => match service.admission.take(&rating.user_id) {
+                Decision::Allowed(_) => {
+                    admitted.add(rating);
+                    ItemResult::Admitted
+                }
+                Decision::Limited(limited) => {
+                    ItemResult::Refused(limits::bucket_problem(&limited, &service.admission))
+                }
+            },
+        });
+    }
+    if admitted.ratings().is_empty() {
+        admitted.end(Outcome::Throttled);
+        return batch_reply(&results, Ok((&[], &[])));
+    }
+    match work_and_store(service, &mut admitted).await {
+        Ok(puts) => {
+            let response = batch_reply(&results, Ok((admitted.ratings(), &puts)));
+            admitted.end(Outcome::Accepted);
+            response
+        }
+        Err(problem) => {
+            let response = batch_reply(&results, Err(&problem));
+            admitted.end(Outcome::Failed);
+            response
+        }
+    }
+}
+
+/// The part that takes time: the backend's work, then the disk's.
+async fn work_and_store(service: &RatingService, admitted: &mut Admitted) -> Result<Vec<Put>, Problem> {
+    if let Some(backend) = &service.backend {
+        let work = backend.work(admitted.ratings().len()).await?;
+        admitted.worked(work);
+    }
+    let ratings = admitted.ratings().iter().map(|rating| NewRating {
+        user_id: rating.user_id.to_string(),
+        item_id: rating.item_id.to_string(),
+        score: rating.score,
+        timestamp_ms: rating.timestamp,
+    });
+    service.store.put(ratings.collect()).await.map_err(|error| store_problem(&error))
+}
+
+fn store_problem(error: &PutError) -> Problem {
+    let kind = match error {
+        PutError::Invalid { .. } => ProblemKind::InvalidField,
+        PutError::BatchTooLarge { .. } => ProblemKind::BodyTooLarge,
+        PutError::QueueFull { .. } => ProblemKind::TemporaryReducedCapacity,
+        PutError::Closed => ProblemKind::ShuttingDown,
+        _ => ProblemKind::StorageFailed,
+    };
+    let problem = Problem::new(kind, error.to_string());
+    if kind == ProblemKind::TemporaryReducedCapacity { problem.with_status(503) } else { problem }
+}

@@ -1,0 +1,85 @@
+//! The service's parts and its routes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use openclaw_admin::access::{AccessPolicy, Role};
+use openclaw_admin::reply::with_problem_fallbacks;
+use openclaw_collector::Admission;
+use openclaw_store::{Health, Store};
+use serde::Serialize;
+
+use crate::backend::Backend;
+use crate::ingest::post_ratings;
+use crate::metering::Meters;
+use crate::queries::{item, ratings_of_item, ratings_of_user};
+use crate::settings::RatingSettings;
+
+/// A rating service; clones share it.
+#[derive(Clone, Debug)]
+pub struct RatingService {
+    pub(crate) settings: Arc<RatingSettings>,
+    pub(crate) store: Store,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) backend: Option<Backend>,
+    pub(crate) meters: Meters,
+}
+
+/// The service's state, for `status`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RatingStatus {
+    /// Whether ratings can be stored, and why not.
+    pub store: String,
+    /// Whether a backend does its part before a rating is acknowledged.
+    pub backend: bool,
+}
+
+impl RatingService {
+    /// A service over `store`, whose requests `admission` admits.
+    #[must_use]
+    pub fn new(
+        settings: RatingSettings,
+        store: Store,
+        admission: Arc<Admission>,
+        backend: Option<Backend>,
+    ) -> Self {
+        Self { settings: Arc::new(settings), store, admission, backend, meters: Meters::new() }
+    }
+
+    /// Whether ratings can be taken; the error says why not.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub fn ready(&self) -> Result<(), String> {
+        match self.store.health() {
+            Health::Ready => Ok(()),
+            Health::Refusing { reason } => Err(format!("ratings cannot be stored: {reason}")),
+            Health::Closed => Err("the store is closed".to_owned()),
+        }
+    }
+
+    /// The service's state.
+    #[must_use]
+    pub fn status(&self) -> RatingStatus {
+        RatingStatus {
+            store: self.ready().err().unwrap_or_else(|| "ready".to_owned()),
+            backend: self.backend.is_some(),
+        }
+    }
+}
+
+/// The service's routes: ratings from clients, answers for readers.
+pub fn router(service: RatingService, access: &AccessPolicy) -> Router {
+    let clients = Router::new().route("/ratings", post(post_ratings)).layer(access.require(Role::Client));
+    let readers = Router::new()
+        .route("/items/{id}", get(item))
+        .route("/items/{id}/ratings", get(ratings_of_item))
+        .route("/users/{id}/ratings", get(ratings_of_user))
+        .layer(access.require(Role::Reader));
+    with_problem_fallbacks(clients.merge(readers).with_state(service))
+}
+
+#[cfg(test)]
+mod tests;
