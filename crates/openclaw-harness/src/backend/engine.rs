@@ -14,6 +14,10 @@ use tokio::time::Instant;
 use super::BackendState;
 use super::stages::{Served, StageFull, Stages, Ticket};
 
+/// Added to every sleep: an instant that was rounded down to nanoseconds would find nothing due yet, and the
+/// task would spin until the clock has moved on.
+const ROUNDING: Duration = Duration::from_nanos(100);
+
 type End = Result<Served, StageFull>;
 
 /// The stages, their clock and the task that drives them.
@@ -93,7 +97,9 @@ impl Engine {
             let due_s = self.advance_to_now();
             let wake = async {
                 match self.zero.get().filter(|_| due_s.is_finite()) {
-                    Some(zero) => tokio::time::sleep_until(*zero + Duration::from_secs_f64(due_s)).await,
+                    Some(zero) => {
+                        tokio::time::sleep_until(*zero + Duration::from_secs_f64(due_s) + ROUNDING).await
+                    }
                     None => std::future::pending().await,
                 }
             };
@@ -145,3 +151,6 @@ impl Drop for Leaver<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
