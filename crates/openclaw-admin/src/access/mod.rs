@@ -27,6 +27,35 @@ pub struct AccessPolicy {
     configured: Roles,
 }
 
+const REFUSED_TOTAL: &str = "openclaw_access_refused_total";
+
+/// Describes what access checks measure.
+pub fn describe_metrics() {
+    metrics::describe_counter!(
+        REFUSED_TOTAL,
+        metrics::Unit::Count,
+        "Requests refused for want of a token, or of the right one, by reason: missing, unknown, other_role."
+    );
+}
+
+/// Why a request is refused, as the metric names it.
+#[derive(Clone, Copy)]
+enum Refusal {
+    Missing,
+    Unknown,
+    OtherRole,
+}
+
+impl Refusal {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Unknown => "unknown",
+            Self::OtherRole => "other_role",
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Grant {
     role: Role,
@@ -56,11 +85,12 @@ impl AccessPolicy {
         self.configured
     }
 
-    /// Whether a request for one of `needed` passes without a token: where none of these roles has one. The
-    /// admin role never does.
+    /// Whether a request for one of `needed` passes without a token: where none of these roles has one. What
+    /// needs an admin alone is never open.
     #[must_use]
     pub fn is_open(&self, needed: Roles) -> bool {
-        !needed.contains(Role::Admin) && self.configured.intersection(needed).is_empty()
+        let others = needed.without(Role::Admin);
+        !others.is_empty() && self.configured.intersection(others).is_empty()
     }
 
     /// Whether the bearer of these headers may do what needs any one of `needed`; an admin may do everything.
@@ -71,17 +101,28 @@ impl AccessPolicy {
         if self.is_open(needed) {
             return Ok(());
         }
-        let sent = bearer_token(headers)?.ok_or_else(|| {
-            unauthorized(format!("this needs {needed}: {}", self.how_to_send(needed)), false)
-        })?;
+        self.check_token(headers, needed).map_err(|(refusal, reply)| {
+            metrics::counter!(REFUSED_TOTAL, "reason" => refusal.name()).increment(1);
+            reply
+        })
+    }
+
+    fn check_token(&self, headers: &HeaderMap, needed: Roles) -> Result<(), (Refusal, ProblemReply)> {
+        let sent = bearer_token(headers).map_err(|detail| (Refusal::Unknown, unauthorized(detail, true)))?;
+        let Some(sent) = sent else {
+            let detail = format!("this needs {needed}: {}", self.how_to_send(needed));
+            return Err((Refusal::Missing, unauthorized(detail, false)));
+        };
         let granted = self.roles_of(sent);
         if granted.contains(Role::Admin) || !granted.intersection(needed).is_empty() {
             return Ok(());
         }
         if granted.is_empty() {
-            return Err(unauthorized(format!("the token is not a known one; this needs {needed}"), true));
+            let detail = format!("the token is not a known one; this needs {needed}");
+            return Err((Refusal::Unknown, unauthorized(detail, true)));
         }
-        Err(ProblemReply::new(ProblemKind::Forbidden, format!("the token is {granted}; this needs {needed}")))
+        let detail = format!("the token is {granted}; this needs {needed}");
+        Err((Refusal::OtherRole, ProblemReply::new(ProblemKind::Forbidden, detail)))
     }
 
     /// Every role of a token. All tokens are compared, each in constant time, so the time taken tells
@@ -100,19 +141,19 @@ impl AccessPolicy {
     }
 }
 
-/// The bearer token of a request (RFC 6750, section 2.1), if it has one.
-fn bearer_token(headers: &HeaderMap) -> Result<Option<&[u8]>, ProblemReply> {
+/// The bearer token of a request (RFC 6750, section 2.1), if it has one; an error where it has something else.
+fn bearer_token(headers: &HeaderMap) -> Result<Option<&[u8]>, &'static str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
     if values.next().is_some() {
-        return Err(unauthorized("Authorization is there more than once; send it once", true));
+        return Err("Authorization is there more than once; send it once");
     }
     let value = value.as_bytes();
     let (scheme, token) = value.split_at(value.iter().position(|byte| *byte == b' ').unwrap_or(value.len()));
     if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Err(unauthorized("Authorization is not of the form Bearer TOKEN", true));
+        return Err("Authorization is not of the form Bearer TOKEN");
     }
     Ok(Some(token.trim_ascii()))
 }

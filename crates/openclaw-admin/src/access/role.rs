@@ -69,6 +69,12 @@ impl Roles {
         Self(self.0 & other.0)
     }
 
+    /// Those that are not `role`.
+    #[must_use]
+    pub fn without(self, role: Role) -> Self {
+        Self(self.0 & !role.bit())
+    }
+
     /// The roles one by one.
     pub fn iter(self) -> impl Iterator<Item = Role> {
         Role::ALL.into_iter().filter(move |role| self.contains(*role))

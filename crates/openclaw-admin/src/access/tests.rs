@@ -88,8 +88,26 @@ fn a_role_without_tokens_is_open_until_one_of_its_companions_has_one() {
 }
 
 #[test]
+fn every_refusal_is_counted_by_its_reason() {
+    let (exporter, recorder) = crate::metrics::Exporter::unattached().unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        let _: Result<_, _> = policy().check(&HeaderMap::new(), Role::Reader.into());
+        let _: Result<_, _> = policy().check(&bearing("Bearer nobody-token-0001"), Role::Reader.into());
+        let _: Result<_, _> = policy().check(&bearing("Basic bm9ib2R5"), Role::Reader.into());
+        let _: Result<_, _> = policy().check(&bearing("Bearer client-token-0001"), Role::Reader.into());
+        let _: Result<_, _> = policy().check(&bearing("Bearer reader-token-0001"), Role::Reader.into());
+    });
+    let text = exporter.render();
+    for (reason, count) in [("missing", 1), ("unknown", 2), ("other_role", 1)] {
+        let line = format!("openclaw_access_refused_total{{reason=\"{reason}\"}} {count}");
+        assert!(text.lines().any(|rendered| rendered == line), "no {line} in\n{text}");
+    }
+}
+
+#[test]
 fn the_admin_role_is_never_open() {
     let nobody = AccessPolicy::default();
+    assert!(nobody.check(&HeaderMap::new(), Roles::from([Role::Reader, Role::Admin])).is_ok());
     assert!(nobody.check(&HeaderMap::new(), Role::Reader.into()).is_ok());
     let refused = refusal(nobody.check(&HeaderMap::new(), Role::Admin.into()));
     assert_eq!(

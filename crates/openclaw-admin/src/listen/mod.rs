@@ -44,3 +44,5 @@ pub fn describe_metrics() {
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, feature = "tls"))]
+mod tls_tests;

@@ -65,7 +65,7 @@ impl Acceptor {
 fn unreadable(config_key: &str, file: &Path, error: &pem::Error) -> ListenError {
     let what = match error {
         pem::Error::Io(error) => format!("cannot be read: {error}"),
-        pem::Error::NoItemsFound => "holds no such item in PEM form".to_owned(),
+        pem::Error::NoItemsFound => "holds no private key in PEM form".to_owned(),
         other => format!("is not valid PEM: {other}"),
     };
     ListenError::Tls { reason: format!("{} ({config_key}) {what}", file.display()) }

@@ -85,13 +85,14 @@ impl Catalogue {
     }
 }
 
-/// Describes what this crate measures: listeners, the exporter and the process.
+/// Describes what this crate measures: access, listeners, the exporter and the process.
 pub(super) fn describe_metrics() {
     metrics::describe_counter!(
         family::SERIES_DROPPED_TOTAL,
         Unit::Count,
         "Series that a family with a bounded label left out of a scrape, by family."
     );
+    crate::access::describe_metrics();
     crate::listen::describe_metrics();
     process::describe();
 }
