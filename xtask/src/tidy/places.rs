@@ -1,17 +1,11 @@
-//! Nothing in the repository names a place that exists on one machine only: a home folder, a scratch folder, or the
-//! host a package came from.
+//! Nothing in the repository names a place that exists on one machine only: its administrator's folder, its scratch
+//! folders, or the host a package came from.
 
 use super::Finding;
 use crate::tree::{File, Tree};
 
 /// Folders of a single machine. Written in two halves, so that this file does not find itself.
-const FOLDERS: &[&str] = &[
-    concat!("/ro", "ot/"),
-    concat!("/wo", "rk/"),
-    concat!("/tm", "p/"),
-    concat!("/ho", "me/"),
-    concat!("/Us", "ers/"),
-];
+const FOLDERS: &[&str] = &[concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/tm", "p/")];
 
 /// Hosts that serve packages. Which one serves a machine is that machine's own setting.
 const HOSTS: &[&str] = &[
