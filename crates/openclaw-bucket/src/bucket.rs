@@ -7,6 +7,7 @@ use crate::decision::Bearings;
 use crate::numbers::Spare;
 use crate::sync::{AtomicU64, Mutex, lock};
 use crate::units::{cost_units, tokens};
+use crate::upkeep::{Age, Span};
 use crate::word::Word;
 use crate::{BucketParams, Decision, RefusedBy, Snapshot, Standing};
 
@@ -31,6 +32,7 @@ pub struct Bucket {
     word: AtomicU64,
     own: Spare,
     spare: Spare,
+    span: Span,
     change: Mutex<()>,
 }
 
@@ -49,7 +51,7 @@ impl Bucket {
         let own = Spare::default();
         own.numbers().store(params);
         let word = AtomicU64::new(Word::FRESH_ASSIGNED.0);
-        Self { word, own, spare: Spare::default(), change: Mutex::new(()) }
+        Self { word, own, spare: Spare::default(), span: Span::default(), change: Mutex::new(()) }
     }
 
     /// Takes `cost` tokens at `now_ns` (nanoseconds since any fixed origin), or says why not.
@@ -58,6 +60,7 @@ impl Bucket {
     #[inline]
     pub fn try_acquire(&self, cost: f64, now_ns: u64) -> Decision {
         let cost = cost_units(cost);
+        self.keep_up(now_ns);
         loop {
             let view = self.view(now_ns);
             let level = view.level();
@@ -77,13 +80,16 @@ impl Bucket {
     /// Changes the parameters. What the bucket holds at `now_ns`, settled at the old ones, is kept up to
     /// the new capacity; nothing is minted, and the next decision is made with the new ones.
     pub fn set_params(&self, params: BucketParams, now_ns: u64) {
+        self.keep_up(now_ns);
         let _changing = lock(&self.change);
         self.cell().assign(params, &self.spare, now_ns, || self.view(now_ns));
+        self.span.begin(params.refill_rate(), now_ns);
     }
 
     /// The bucket as it stands; changes nothing.
     #[must_use]
     pub fn peek(&self, now_ns: u64) -> Snapshot {
+        self.keep_up(now_ns);
         let view = self.view(now_ns);
         Snapshot { level: tokens(view.level()), params: view.params, standing: Standing::Assigned }
     }
@@ -92,14 +98,38 @@ impl Bucket {
     pub(crate) fn renew(&self, params: BucketParams, now_ns: u64) {
         self.set_params(params, now_ns);
         let _changing = lock(&self.change);
+        self.fill(now_ns);
+    }
+
+    fn fill(&self, now_ns: u64) {
         self.cell().change(
             || self.view(now_ns),
             |view| view.word.at(view.line.position(view.line.ceiling.cast_signed())),
         );
     }
 
+    /// Sees to it that the position can be read at `now_ns`.
+    #[inline]
+    fn keep_up(&self, now_ns: u64) {
+        if !self.span.is_fresh(now_ns) {
+            self.begin_span(now_ns);
+        }
+    }
+
+    #[cold]
+    fn begin_span(&self, now_ns: u64) {
+        let _changing = lock(&self.change);
+        match self.span.age(now_ns) {
+            Age::Fresh => return,
+            Age::Middle => {}
+            Age::Over => self.fill(now_ns),
+        }
+        self.span.begin(self.view(now_ns).params.refill_rate(), now_ns);
+    }
+
     /// Takes units without making a full answer of it.
     pub(crate) fn take(&self, cost: i64, now_ns: u64) -> Taken {
+        self.keep_up(now_ns);
         loop {
             let view = self.view(now_ns);
             let level = view.level();
@@ -115,6 +145,7 @@ impl Bucket {
     /// Whether `cost` units are not there, and the time until they are.
     #[expect(clippy::option_option, reason = "lacking and never coming are different answers")]
     pub(crate) fn lacks(&self, cost: i64, now_ns: u64) -> Option<Option<Duration>> {
+        self.keep_up(now_ns);
         let view = self.view(now_ns);
         (cost > view.level()).then(|| view.retry_after(cost))
     }

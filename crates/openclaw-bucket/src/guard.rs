@@ -1,21 +1,62 @@
 //! A cap on requests in flight that refuses the greedy first.
+//!
+//! A bare cap is first come, first served: whoever sends most holds most of it, and well-behaved
+//! users are refused for it. Here a full guard still lets in those who hold less than an equal share of
+//! what is in flight, into a reserve of a fifth above the cap.
+//!
+//! # How shares are known
+//! Counting by key exactly would need a map that grows with the keys and a lock around it. A sketch of
+//! fixed size does: two rows of counters, each key hashed to one in each row. The smaller of a key's two
+//! counters is at least what the key has in flight, and more only where both are shared with others. The seed
+//! is secret, so nobody can aim at another's counters.
+//!
+//! # Orderings
+//! The number in flight is one atomic that moves by one in a compare-exchange or a subtraction, so it is exact
+//! and never above the ceiling that held when a request entered. No memory is handed over under it: relaxed
+//! is enough everywhere. The sketch follows a moment later; two requests of one key that enter at the
+//! same instant may both count as the last below its share.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
+#[cfg(loom)]
+use loom::sync::Arc;
+#[cfg(not(loom))]
+use std::sync::Arc;
 use thiserror::Error;
 
-/// Counts requests in flight against a cap.
+use crate::HashSeed;
+use crate::hash::KeyHash;
+use crate::sync::{AtomicI64, AtomicU32, Ordering};
+
+/// Counters in each row of the sketch: 32 KiB in all.
+#[cfg(not(loom))]
+const ROW: usize = 4096;
+#[cfg(loom)]
+const ROW: usize = 2;
+
+/// Counts requests in flight against a cap that may change at any moment.
+///
+/// Below the cap everybody enters. At the cap only those enter who have less in flight than an equal
+/// share of the total, up to [`ceiling`](Self::ceiling). The count is exact: a request leaves when its
+/// [`InFlight`] is dropped, by whatever path.
+///
+/// ```
+/// use std::sync::Arc;
+/// use openclaw_bucket::{HashSeed, InFlightGuard};
+///
+/// let guard = Arc::new(InFlightGuard::with_seed(2, HashSeed::random()));
+/// let first = guard.try_enter("greedy")?;
+/// let second = guard.try_enter("greedy")?;
+/// assert!(guard.try_enter("greedy").is_err());
+/// let modest = guard.try_enter("modest")?;
+/// assert_eq!(guard.in_flight(), 3);
+/// drop((first, second, modest));
+/// assert_eq!(guard.in_flight(), 0);
+/// # Ok::<(), openclaw_bucket::GuardFull>(())
+/// ```
 #[derive(Debug)]
 pub struct InFlightGuard {
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    cap: u32,
-    in_flight: u32,
-    by_key: HashMap<Box<[u8]>, u32>,
+    cap: AtomicU32,
+    in_flight: AtomicU32,
+    sketch: Sketch,
 }
 
 /// The guard refused a request.
@@ -33,70 +74,131 @@ pub struct GuardFull {
 #[must_use = "dropping it at once ends the request"]
 pub struct InFlight {
     guard: Arc<InFlightGuard>,
-    key: Box<[u8]>,
+    counters: [usize; 2],
 }
 
 impl InFlightGuard {
-    /// A guard with a cap.
+    /// An empty guard whose hash has no secret: for keys that no stranger chooses, and for simulations.
     #[must_use]
     pub fn new(cap: u32) -> Self {
-        Self { state: Mutex::new(State { cap, in_flight: 0, by_key: HashMap::new() }) }
+        Self::with_seed(cap, HashSeed::new([0, 0]))
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// An empty guard whose hash is keyed by `seed`, so that nobody can choose a key to share another's counters.
+    #[must_use]
+    pub fn with_seed(cap: u32, seed: HashSeed) -> Self {
+        Self { cap: AtomicU32::new(cap), in_flight: AtomicU32::new(0), sketch: Sketch::new(seed) }
     }
 
     /// Changes the cap; requests already in flight stay.
     pub fn set_cap(&self, cap: u32) {
-        self.state().cap = cap;
+        self.cap.store(cap, Ordering::Relaxed);
     }
 
-    /// The cap.
+    /// The number in flight from which on only users below their share enter.
     #[must_use]
     pub fn cap(&self) -> u32 {
-        self.state().cap
+        self.cap.load(Ordering::Relaxed)
+    }
+
+    /// The number in flight at which nobody enters: 1.2 times the cap, and at least one more than it, so
+    /// that a user who has nothing in flight is not locked out by the smallest caps.
+    #[must_use]
+    pub fn ceiling(&self) -> u32 {
+        ceiling(self.cap())
     }
 
     /// Requests in flight.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.state().in_flight
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Lets a request in, or says why not.
     ///
     /// # Errors
-    /// [`GuardFull`] where the cap is reached and the key is at or above its share, or where the
-    /// hard ceiling (1.2 times the cap, at least one more) is reached.
+    /// [`GuardFull`] where the cap is reached and the key has its share in flight, or the ceiling is reached.
     pub fn try_enter(self: &Arc<Self>, key: &str) -> Result<InFlight, GuardFull> {
-        let key: Box<[u8]> = key.as_bytes().into();
-        let mut state = self.state();
-        let (cap, in_flight) = (state.cap, state.in_flight);
-        if in_flight >= cap {
-            let own = state.by_key.get(&key).copied().unwrap_or(0);
-            let users = u32::try_from(state.by_key.len()).unwrap_or(u32::MAX) + u32::from(own == 0);
-            let ceiling = cap.saturating_add((cap / 5).max(1));
-            if in_flight >= ceiling || u64::from(own) * u64::from(users) >= u64::from(cap) {
+        let counters = self.sketch.counters(key.as_bytes());
+        let mut in_flight = self.in_flight();
+        loop {
+            let cap = self.cap();
+            if in_flight >= cap && (in_flight >= ceiling(cap) || self.sketch.has_share(counters, in_flight)) {
                 return Err(GuardFull { in_flight, cap });
             }
+            let entered = self.in_flight.compare_exchange_weak(
+                in_flight,
+                in_flight + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            match entered {
+                Ok(_) => break,
+                Err(current) => in_flight = current,
+            }
         }
-        state.in_flight += 1;
-        *state.by_key.entry(key.clone()).or_insert(0) += 1;
-        drop(state);
-        Ok(InFlight { guard: Arc::clone(self), key })
+        self.sketch.add(counters);
+        Ok(InFlight { guard: Arc::clone(self), counters })
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let mut state = self.guard.state();
-        state.in_flight -= 1;
-        if let Some(own) = state.by_key.get_mut(&self.key) {
-            *own -= 1;
-            if *own == 0 {
-                state.by_key.remove(&self.key);
-            }
-        }
+        self.guard.sketch.remove(self.counters);
+        self.guard.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+fn ceiling(cap: u32) -> u32 {
+    cap.saturating_add((cap / 5).max(1))
+}
+
+/// What each key has in flight, in fixed space and never too low.
+#[derive(Debug)]
+struct Sketch {
+    hash: KeyHash,
+    counters: Box<[AtomicU32]>,
+    /// Keys with something in flight, as the first row tells them apart. Signed, because a counter's first
+    /// entry and last exit may be tallied in the other order.
+    keys: AtomicI64,
+}
+
+impl Sketch {
+    fn new(seed: HashSeed) -> Self {
+        Self {
+            hash: KeyHash::new(seed),
+            counters: (0..2 * ROW).map(|_| AtomicU32::new(0)).collect(),
+            keys: AtomicI64::new(0),
+        }
+    }
+
+    /// A key's counters: one in each row, from the two halves of its hash.
+    fn counters(&self, key: &[u8]) -> [usize; 2] {
+        let hash = self.hash.of(key);
+        [hash as usize % ROW, ROW + (hash >> 32) as usize % ROW]
+    }
+
+    /// Whether a key has no less in flight than an equal share of `in_flight`.
+    fn has_share(&self, counters: [usize; 2], in_flight: u32) -> bool {
+        let own = counters.map(|counter| self.counters[counter].load(Ordering::Relaxed)).into_iter().min();
+        let keys = self.keys.load(Ordering::Relaxed).max(1).unsigned_abs();
+        u64::from(own.unwrap_or(0)).saturating_mul(keys) >= u64::from(in_flight.max(1))
+    }
+
+    fn add(&self, counters: [usize; 2]) {
+        if self.counters[counters[0]].fetch_add(1, Ordering::Relaxed) == 0 {
+            self.keys.fetch_add(1, Ordering::Relaxed);
+        }
+        self.counters[counters[1]].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn remove(&self, counters: [usize; 2]) {
+        if self.counters[counters[0]].fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.keys.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.counters[counters[1]].fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,16 +1,19 @@
 //! A bucket per key: what a caller sees of the table.
 
-use siphasher::sip::SipHasher13;
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::bucket::{Bucket, Taken};
 use crate::cell::{Cell, View};
 use crate::decision::Bearings;
 use crate::defaults::Defaults;
+use crate::hash::KeyHash;
 use crate::numbers::Spare;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::table::{Fingerprint, Full, SlotIndex, Table};
 use crate::units::{cost_units, tokens};
+use crate::upkeep::Upkeep;
 use crate::word::Word;
 use crate::{BucketParams, Decision, RefusedBy, Settings, Snapshot, Standing};
 
@@ -20,11 +23,11 @@ const SWEEP_ON_FULL_SLOTS: usize = 32;
 const ENTER_ATTEMPTS: usize = 4;
 
 /// A token bucket per key.
-#[derive(Debug)]
 pub struct KeyedBuckets {
-    hash: SipHasher13,
+    hash: KeyHash,
     table: Table,
     defaults: Defaults,
+    upkeep: Upkeep,
     newcomers: Newcomers,
     overflow: Overflow,
 }
@@ -62,11 +65,12 @@ impl KeyedBuckets {
     /// An empty table.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let Settings { defaults, keys_max, seed } = settings;
+        let Settings { defaults, keys_max, seed, pages } = settings;
         Self {
-            hash: SipHasher13::new_with_keys(seed.0[0], seed.0[1]),
-            table: Table::new(keys_max),
+            hash: KeyHash::new(seed),
+            table: Table::new(keys_max, pages),
             defaults: Defaults::new(defaults),
+            upkeep: Upkeep::new(defaults.refill_rate()),
             newcomers: Newcomers { enforced: AtomicBool::new(false), bucket: Bucket::new(defaults) },
             overflow: Overflow::default(),
         }
@@ -75,14 +79,7 @@ impl KeyedBuckets {
     /// Takes `cost` tokens from the key's bucket, or says why not.
     #[inline]
     pub fn try_acquire(&self, key: &str, cost: f64, now_ns: u64) -> Decision {
-        let key = self.fingerprint(key);
-        let cost = cost_units(cost);
-        if let Some(slot) = self.table.find(key)
-            && let Some(decision) = self.decide(slot, key, cost, now_ns)
-        {
-            return decision;
-        }
-        self.meet(key, cost, now_ns)
+        self.acquire(self.fingerprint(key.as_bytes()), cost, now_ns)
     }
 
     /// Gives a key parameters of its own.
@@ -90,41 +87,24 @@ impl KeyedBuckets {
     /// # Errors
     /// [`TableFull`] where the key is unknown and there is no room.
     pub fn set_params(&self, key: &str, params: BucketParams, now_ns: u64) -> Result<(), TableFull> {
-        let key = self.fingerprint(key);
-        if self.has_params(key, params, now_ns) {
-            return Ok(());
-        }
-        for _ in 0..ENTER_ATTEMPTS {
-            let held = self.table.hold(key);
-            if let Ok(slot) = self.table.enter(key, &held) {
-                let spare = self.table.spare(slot);
-                let cell = self.table.cell(slot);
-                cell.assign(params, spare, now_ns, || cell.view(spare, &self.defaults, now_ns));
-                return Ok(());
-            }
-            drop(held);
-            if self.forget_some(now_ns, SWEEP_ON_FULL_SLOTS) == 0 {
-                break;
-            }
-        }
-        Err(TableFull { keys_max: self.table.keys_max() })
+        self.assign(self.fingerprint(key.as_bytes()), params, now_ns)
     }
 
     /// Puts a key back to the defaults (its lease lapsed).
     pub fn clear_params(&self, key: &str, now_ns: u64) {
-        let key = self.fingerprint(key);
-        let _held = self.table.hold(key);
-        if let Some(slot) = self.table.find(key) {
-            let spare = self.table.spare(slot);
-            let cell = self.table.cell(slot);
-            if cell.view(spare, &self.defaults, now_ns).word.assigned() {
-                cell.unassign(spare, &self.defaults, now_ns);
-            }
-        }
+        self.unassign(self.fingerprint(key.as_bytes()), now_ns);
+    }
+
+    /// A key's bucket as it stands; `None` where the key is not known.
+    #[must_use]
+    pub fn peek(&self, key: &str, now_ns: u64) -> Option<Snapshot> {
+        self.snapshot(self.fingerprint(key.as_bytes()), now_ns)
     }
 
     /// Changes the defaults of all keys without parameters of their own, seen or unseen.
     pub fn set_defaults(&self, params: BucketParams, now_ns: u64) {
+        self.keep_up(now_ns);
+        self.upkeep.allow(params.refill_rate(), now_ns);
         self.defaults.change(params, now_ns);
     }
 
@@ -139,15 +119,6 @@ impl KeyedBuckets {
                 enforced.store(true, Ordering::Release);
             }
         }
-    }
-
-    /// A key's bucket as it stands; `None` where the key is not known.
-    #[must_use]
-    pub fn peek(&self, key: &str, now_ns: u64) -> Option<Snapshot> {
-        let key = self.fingerprint(key);
-        let (_, view) = self.view(key, now_ns)?;
-        let standing = if view.word.assigned() { Standing::Assigned } else { Standing::Default };
-        Some(Snapshot { level: tokens(view.level()), params: view.params, standing })
     }
 
     /// The defaults now in force.
@@ -170,29 +141,118 @@ impl KeyedBuckets {
 
     /// Forgets every key whose bucket is full and at the defaults; gives their number.
     pub fn forget_idle(&self, now_ns: u64) -> usize {
-        self.forget_some(now_ns, usize::MAX)
+        self.keep_up(now_ns);
+        let forgotten = self.forget_some(now_ns, usize::MAX);
+        self.upkeep.looked(now_ns);
+        forgotten
     }
 
     /// The same for the next `slots_max` slots of the table only.
     pub fn forget_some(&self, now_ns: u64, slots_max: usize) -> usize {
-        self.table.sweep(slots_max, |cell, spare| self.may_leave(cell, spare, now_ns))
+        self.keep_up(now_ns);
+        self.table.sweep(slots_max, |cell, spare| self.look(cell, spare, now_ns, now_ns, Word::LEAVING))
     }
 
-    /// Marks a bucket as leaving if it is full and at the defaults. A full bucket with parameters of its own
-    /// is put at the full position instead, so that no idle time is ever long enough to be misread.
-    fn may_leave(&self, cell: Cell<'_>, spare: &Spare, now_ns: u64) -> bool {
-        loop {
-            let view = cell.view(spare, &self.defaults, now_ns);
-            let full = view.line.ceiling.cast_signed();
-            if view.level() < full {
-                return false;
+    #[inline]
+    pub(crate) fn acquire(&self, key: Fingerprint, cost: f64, now_ns: u64) -> Decision {
+        let cost = cost_units(cost);
+        self.keep_up(now_ns);
+        if let Some(slot) = self.table.find(key)
+            && let Some(decision) = self.decide(slot, key, cost, now_ns)
+        {
+            return decision;
+        }
+        self.meet(key, cost, now_ns)
+    }
+
+    pub(crate) fn assign(
+        &self,
+        key: Fingerprint,
+        params: BucketParams,
+        now_ns: u64,
+    ) -> Result<(), TableFull> {
+        self.keep_up(now_ns);
+        if self.has_params(key, params, now_ns) {
+            return Ok(());
+        }
+        self.upkeep.allow(params.refill_rate(), now_ns);
+        for _ in 0..ENTER_ATTEMPTS {
+            let held = self.table.hold(key);
+            if let Ok(slot) = self.table.enter(key, &held) {
+                let spare = self.table.spare(slot);
+                let cell = self.table.cell(slot);
+                cell.assign(params, spare, now_ns, || cell.view(spare, &self.defaults, now_ns));
+                return Ok(());
             }
-            if view.word.assigned() {
-                if view.word.position().is_none() || cell.commit(&view, full) {
-                    return false;
-                }
-            } else if cell.exchange(view.word, Word::LEAVING) {
-                return true;
+            drop(held);
+            if self.forget_some(now_ns, SWEEP_ON_FULL_SLOTS) == 0 {
+                break;
+            }
+        }
+        Err(TableFull { keys_max: self.table.keys_max() })
+    }
+
+    pub(crate) fn unassign(&self, key: Fingerprint, now_ns: u64) {
+        self.keep_up(now_ns);
+        let _held = self.table.hold(key);
+        if let Some(slot) = self.table.find(key) {
+            let spare = self.table.spare(slot);
+            let cell = self.table.cell(slot);
+            if cell.view(spare, &self.defaults, now_ns).word.assigned() {
+                cell.unassign(spare, &self.defaults, now_ns);
+            }
+        }
+    }
+
+    pub(crate) fn snapshot(&self, key: Fingerprint, now_ns: u64) -> Option<Snapshot> {
+        self.keep_up(now_ns);
+        let (_, view) = self.view(key, now_ns)?;
+        let standing = if view.word.assigned() { Standing::Assigned } else { Standing::Default };
+        Some(Snapshot { level: tokens(view.level()), params: view.params, standing })
+    }
+
+    /// Sees to it that every position can be read at `now_ns`.
+    #[inline]
+    fn keep_up(&self, now_ns: u64) {
+        if self.upkeep.is_due(now_ns) {
+            self.look_at_all(now_ns);
+        }
+    }
+
+    #[cold]
+    fn look_at_all(&self, now_ns: u64) {
+        self.upkeep.run(now_ns, |due_ns| {
+            // A full overflow bucket goes back to where it began; nobody is told from anybody in it.
+            self.look(self.overflow.cell(), &self.overflow.unused, due_ns, now_ns, Word::vacant(0));
+            if !self.is_empty() {
+                self.table
+                    .sweep(usize::MAX, |cell, spare| self.look(cell, spare, due_ns, now_ns, Word::LEAVING));
+            }
+        });
+    }
+
+    /// Looks at a bucket that nobody has asked since `seen_ns`, and writes its position anew as it is at
+    /// `now_ns`, so that no idle time is ever long enough to be misread. If it is full and at the
+    /// defaults, exchanges its word for `forgotten` instead and says so.
+    fn look(&self, cell: Cell<'_>, spare: &Spare, seen_ns: u64, now_ns: u64, forgotten: Word) -> bool {
+        loop {
+            let then = cell.view(spare, &self.defaults, seen_ns);
+            let view = cell.view(spare, &self.defaults, now_ns);
+            let Some(_) = view.word.position() else {
+                return !view.word.assigned() && cell.exchange(view.word, forgotten);
+            };
+            let full = view.line.ceiling.cast_signed();
+            let gained = view.law.refilled(now_ns).saturating_sub(view.law.refilled(seen_ns));
+            let level = then.level().saturating_add(i64::try_from(gained).unwrap_or(i64::MAX)).min(full);
+            let next = if level == full && !view.word.assigned() {
+                forgotten
+            } else if level == full || now_ns > seen_ns {
+                view.word.at(view.line.position(level))
+            } else {
+                return false;
+            };
+            if then.word == view.word && cell.exchange(view.word, next) {
+                return next == forgotten;
             }
         }
     }
@@ -339,8 +399,19 @@ impl KeyedBuckets {
     }
 
     #[inline]
-    fn fingerprint(&self, key: &str) -> Fingerprint {
-        Fingerprint::from_hash(self.hash.hash(key.as_bytes()))
+    pub(crate) fn fingerprint(&self, key: &[u8]) -> Fingerprint {
+        Fingerprint::from_hash(self.hash.of(key))
+    }
+}
+
+impl fmt::Debug for KeyedBuckets {
+    // Not the slots, of which there may be millions.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedBuckets")
+            .field("keys", &self.len())
+            .field("keys_max", &self.table.keys_max())
+            .field("defaults", &self.defaults())
+            .finish_non_exhaustive()
     }
 }
 

@@ -20,6 +20,7 @@
 //! written by a later owner makes that owner's fingerprint visible.
 
 use crate::cell::Cell;
+use crate::memory::{Pages, zeroed};
 use crate::numbers::{Numbers, Spare};
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, lock};
 use crate::word::Word;
@@ -100,12 +101,12 @@ pub(crate) struct Held<'a> {
 pub(crate) struct Full;
 
 impl Table {
-    pub(crate) fn new(keys_max: usize) -> Self {
+    pub(crate) fn new(keys_max: usize, pages: Pages) -> Self {
         let lines = keys_max.saturating_mul(SLOTS_PER_100_KEYS).div_ceil(100 * SLOTS_PER_LINE).max(1);
         // A window beyond the last line, so that no search wraps around.
         let slots = lines * SLOTS_PER_LINE + WINDOW;
         let region_slots = slots.div_ceil(REGIONS_MAX).max(WINDOW);
-        let words = zeroed(slots * WORDS_PER_SLOT + 8);
+        let words = zeroed(slots * WORDS_PER_SLOT + 8, pages);
         // The allocator aligns to less than a line; start at the first line inside.
         let base = (words.as_ptr().addr().wrapping_neg() / 8) % 8;
         Self {
@@ -267,15 +268,4 @@ impl Table {
     fn slot(&self, slot: usize) -> &[AtomicU64; WORDS_PER_SLOT] {
         &self.words[self.base..].as_chunks().0[slot]
     }
-}
-
-/// Zeroed words, in pages the operating system provides when they are first touched.
-#[cfg(not(loom))]
-fn zeroed(words: usize) -> Box<[AtomicU64]> {
-    bytemuck::allocation::zeroed_slice_box(words)
-}
-
-#[cfg(loom)]
-fn zeroed(words: usize) -> Box<[AtomicU64]> {
-    (0..words).map(|_| AtomicU64::new(0)).collect()
 }

@@ -8,7 +8,7 @@ const SECOND: u64 = 1_000_000_000;
 const MILLISECOND: u64 = 1_000_000;
 
 fn params(capacity: f64, refill_rate: f64) -> BucketParams {
-    BucketParams::new(capacity, refill_rate).unwrap()
+    BucketParams::new(capacity, refill_rate).expect("valid parameters")
 }
 
 fn table(defaults: BucketParams, keys_max: usize) -> KeyedBuckets {
@@ -256,10 +256,44 @@ fn years_of_idleness_leave_a_bucket_full() {
     const YEAR: u64 = 365 * 24 * 3600 * SECOND;
     let buckets = table(params(10.0, 10.0), 100);
     buckets.set_params("slow", params(5.0, 0.001), 0).unwrap();
-    for key in ["a", "slow"] {
-        assert!(allowed_in_a_row(&buckets, key, SECOND) > 0);
-        assert!(allowed_in_a_row(&buckets, key, 20 * YEAR) > 0);
-        assert!(allowed_in_a_row(&buckets, key, 200 * YEAR) > 0, "{key}");
+    for now in [SECOND, 20 * YEAR, 200 * YEAR] {
+        assert_eq!(allowed_in_a_row(&buckets, "a", now), 10);
+        assert_eq!(allowed_in_a_row(&buckets, "slow", now), 5);
+    }
+}
+
+#[test]
+fn the_fastest_bucket_is_full_after_any_idle_time() {
+    let fastest = params(1e6, openclaw_bucket::REFILL_RATE_MAX);
+    for idle_s in [1, 55, 59, 60, 61, 63, 64, 65, 68, 100, 1000, 100_000, 5_000_000_000] {
+        let buckets = table(fastest, 100);
+        buckets.set_params("assigned", params(2e6, openclaw_bucket::REFILL_RATE_MAX), 0).unwrap();
+        for key in ["assigned", "default"] {
+            assert!(buckets.try_acquire(key, 1e6, SECOND).is_allowed());
+        }
+        for key in ["assigned", "default"] {
+            assert!(
+                buckets.try_acquire(key, 1e6, (1 + idle_s) * SECOND).is_allowed(),
+                "{key} after {idle_s} s"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_rate_raised_between_long_idle_times_does_not_confuse_old_positions() {
+    let buckets = table(params(10.0, 1.0), 100);
+    let mut now = SECOND;
+    for key in ["a", "b", "c"] {
+        assert_eq!(allowed_in_a_row(&buckets, key, now), 10);
+    }
+    for exponent in 0..30 {
+        now += 3600 * SECOND;
+        buckets.set_defaults(params(10.0, 2_f64.powi(exponent)), now);
+    }
+    now += 70 * SECOND;
+    for key in ["a", "b", "c", "unseen"] {
+        assert!(allowed_in_a_row(&buckets, key, now) >= 10, "{key}");
     }
 }
 
