@@ -5,6 +5,7 @@
 
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fjall::{
     Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
@@ -30,6 +31,8 @@ pub(crate) struct Engine {
     by_item: Keyspace,
     tallies: Keyspace,
     meta: Keyspace,
+    /// How many journals there were after the last commit.
+    journals: AtomicUsize,
 }
 
 impl std::fmt::Debug for Engine {
@@ -61,6 +64,7 @@ impl Engine {
             by_item: keyspace("by_item")?,
             tallies: keyspace("tallies")?,
             meta: keyspace("meta")?,
+            journals: AtomicUsize::new(database.journal_count()),
             database,
         })
     }
@@ -172,6 +176,22 @@ impl Engine {
         Commit { engine: self, batch: self.database.batch().durability(Some(PersistMode::SyncData)) }
     }
 
+    /// Has everything written out as tables when a journal was just sealed, so that it can go.
+    ///
+    /// The engine would keep a sealed journal for the sake of the least record in it, and the tally of all
+    /// ratings is too small to ever be written out by itself. What journals hold is replayed at start-up.
+    fn let_go_of_sealed_journals(&self) {
+        let journals = self.database.journal_count();
+        if journals > self.journals.swap(journals, Ordering::Relaxed) {
+            for keyspace in [&self.by_user, &self.by_item, &self.tallies, &self.meta] {
+                if let Err(error) = keyspace.rotate_memtable() {
+                    // Only the start-up after a crash takes longer; if it is worse, the next commit fails.
+                    tracing::warn!(%error, keyspace = %keyspace.name(), "records could not be written out early");
+                }
+            }
+        }
+    }
+
     fn keyspace_of(&self, list: List) -> &Keyspace {
         match list {
             List::OfUser => &self.by_user,
@@ -206,7 +226,9 @@ impl Commit<'_> {
 
     /// Writes and syncs. Readers see nothing of it before it is on disk.
     pub(crate) fn finish(self) -> fjall::Result<()> {
-        self.batch.commit()
+        self.batch.commit()?;
+        self.engine.let_go_of_sealed_journals();
+        Ok(())
     }
 }
 

@@ -89,7 +89,7 @@ impl Folder {
     pub(crate) fn release(&self, orderly: bool) {
         let Some(lock) = self.lock.lock().take() else { return };
         if orderly {
-            // Left behind, the mark costs the next start a rewrite of one journal and nothing else.
+            // Left behind, the mark costs the next start the rewrite of one journal and nothing else.
             let _ = fs::remove_file(self.path.join("running"));
         }
         drop(lock);
@@ -212,12 +212,34 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
     Ok(file)
 }
 
-/// Writes the newest journal anew, from memory to disk.
+/// Writes the newest journal once more, from memory to disk.
 ///
-/// When a sync fails, the kernel may drop the dirty pages' dirt and keep their content: a later reader in
+/// When a sync fails, the kernel may take the dirty pages for clean and keep their content: a later reader in
 /// this boot still sees bytes that the disk does not have, and later syncs succeed without writing them.
-/// Appending to such a journal would put acknowledged ratings behind a hole. A copy has no such past.
+/// Appending to such a journal would put acknowledged ratings behind a hole. Writing the same bytes again
+/// makes their pages dirty, so that the sync at the end is an honest one.
 fn rescue_journal(engine: &Path) -> io::Result<()> {
+    let Some(journal) = newest_journal(engine)? else { return Ok(()) };
+    let mut file = OpenOptions::new().read(true).write(true).open(journal)?;
+    let mut block = vec![0; 64 * 1024];
+    let mut offset = 0;
+    loop {
+        file.seek(SeekFrom::Start(offset))?;
+        let read = file.read(&mut block)?;
+        if read == 0 {
+            return file.sync_all();
+        }
+        let data = &block[..read];
+        // A new journal is long and empty: its zeros need no rescue.
+        if data.iter().any(|&byte| byte != 0) {
+            file.seek(SeekFrom::Start(offset))?;
+            file.write_all(data)?;
+        }
+        offset += read as u64;
+    }
+}
+
+fn newest_journal(engine: &Path) -> io::Result<Option<PathBuf>> {
     let mut newest: Option<(u64, PathBuf)> = None;
     for entry in fs::read_dir(engine)? {
         let path = entry?.path();
@@ -226,33 +248,7 @@ fn rescue_journal(engine: &Path) -> io::Result<()> {
             newest = Some((number, path));
         }
     }
-    let Some((_, journal)) = newest else { return Ok(()) };
-    let copy = engine.join("journal.rescue");
-    copy_without_holes(&journal, &copy)?;
-    fs::rename(&copy, &journal)?;
-    sync_folder(engine)
-}
-
-/// Copies by reading and writing, leaving out blocks of zeros, and syncs the copy.
-fn copy_without_holes(from: &Path, to: &Path) -> io::Result<()> {
-    const BLOCK_BYTES: usize = 64 * 1024;
-    let (mut source, mut target) = (File::open(from)?, File::create(to)?);
-    let mut block = vec![0; BLOCK_BYTES];
-    let mut length = 0;
-    loop {
-        let read = source.read(&mut block)?;
-        if read == 0 {
-            break;
-        }
-        let data = &block[..read];
-        if data.iter().any(|&byte| byte != 0) {
-            target.seek(SeekFrom::Start(length))?;
-            target.write_all(data)?;
-        }
-        length += read as u64;
-    }
-    target.set_len(length)?;
-    target.sync_all()
+    Ok(newest.map(|(_, path)| path))
 }
 
 fn sync_tree(folder: &Path) -> io::Result<()> {
@@ -267,8 +263,10 @@ fn sync_tree(folder: &Path) -> io::Result<()> {
     sync_folder(folder)
 }
 
+/// Makes the names in a folder durable. Elsewhere than on Unix a folder cannot be opened for that, and names
+/// are the file system's care.
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 fn not_writable(folder: &Path, source: io::Error) -> OpenError {

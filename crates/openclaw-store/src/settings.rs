@@ -27,7 +27,7 @@ pub struct StoreSettings {
     /// Memory for blocks read from disk, in bytes: 64 MiB.
     pub cache_bytes: u64,
     /// How much of each kind of record is gathered in memory before it is written out sorted, in bytes:
-    /// 32 MiB. Fixed when a store is created. More makes writing cheaper and start-up after a crash longer.
+    /// 8 MiB. Fixed when a store is created. More makes writing cheaper and start-up after a crash longer.
     pub memtable_bytes: u64,
 }
 
@@ -40,7 +40,7 @@ impl Default for StoreSettings {
             commit_ratings_max: 16_384,
             retry_interval: Duration::from_secs(1),
             cache_bytes: 64 * 1024 * 1024,
-            memtable_bytes: 32 * 1024 * 1024,
+            memtable_bytes: 8 * 1024 * 1024,
         }
     }
 }

@@ -76,6 +76,7 @@ async fn nothing_is_lost_around_the_change_of_journals() {
     for survived in [Survived::OnlySynced, Survived::Some { seed: 1 }, Survived::Some { seed: 2 }] {
         let mut proof = Proof::begin();
         let mut writer = proof.start(Syncs::Honoured);
+        proof.read_until(&mut writer, "ready", 1);
         while proof.journals() < 2 {
             proof.read_until(&mut writer, "stored", 500);
         }
