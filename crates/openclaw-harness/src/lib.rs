@@ -4,11 +4,13 @@
 //! - [`Load`] sends a scenario's attempts, or a file of ratings, at their intended times whatever the
 //!   answers do, and reports what users would have seen ([`LoadReport`]).
 //! - [`Backend`] is a dependency with a bounded number of workers, disturbed as a scenario says.
+//! - [`scenario_file`] reads scenarios from disk, with the traces they name.
 //! - [`ratings`] holds the shipped real ratings and the reader of their format.
 
 pub mod backend;
 pub mod load;
 pub mod ratings;
+pub mod scenario_file;
 
 pub use backend::{Backend, BackendError, BackendHandle, BackendState, StageState};
 pub use load::{

@@ -78,6 +78,15 @@ impl ScenarioTraffic {
         &self.scenario
     }
 
+    /// Its first attempts in order of time.
+    #[must_use]
+    pub fn arrivals(&self) -> Arrivals<'_> {
+        match &self.trace {
+            Some(trace) => Arrivals::from_trace(&self.scenario, &self.population, trace),
+            None => Arrivals::new(&self.scenario, &self.population),
+        }
+    }
+
     /// Its users.
     #[must_use]
     pub fn population(&self) -> &Population {
@@ -120,11 +129,8 @@ impl Traffic {
     pub(super) fn plan(&self) -> Result<Plan<'_>, RatingsError> {
         match self {
             Self::Scenario(traffic) => {
-                let ScenarioTraffic { scenario, population, trace, ratings } = &**traffic;
-                let arrivals = match trace {
-                    Some(trace) => Arrivals::from_trace(scenario, population, trace),
-                    None => Arrivals::new(scenario, population),
-                };
+                let ScenarioTraffic { scenario, population, ratings, .. } = &**traffic;
+                let arrivals = traffic.arrivals();
                 let user_ids =
                     (0..scenario.users.count).map(|user| Population::user_id(user).into()).collect();
                 Ok(Plan::Scenario {

@@ -22,6 +22,8 @@ use crate::ratings::RatingsError;
 
 /// Attempts that are sent in one go before the clock, the observer and the cancellation are looked at again.
 const BURST_MAX: usize = 256;
+/// 31 years of seconds, or so many ratings in one: beyond it times no longer fit their types.
+const NUMBER_MAX: f64 = 1e9;
 /// Head start for the first attempts where no start is set.
 const HEAD_START: Duration = Duration::from_millis(20);
 
@@ -43,7 +45,7 @@ pub enum LoadError {
     #[error("the bearer token holds characters that a header cannot carry")]
     Token,
     /// A number out of its range.
-    #[error("{name} must be a finite number over 0, is {value}")]
+    #[error("{name} must be over 0 and at most {NUMBER_MAX}, is {value}")]
     Number {
         /// Of what.
         name: &'static str,
@@ -249,5 +251,5 @@ fn propagate(ended: Result<(), tokio::task::JoinError>) {
 }
 
 fn check_positive(name: &'static str, value: f64) -> Result<(), LoadError> {
-    if value.is_finite() && value > 0.0 { Ok(()) } else { Err(LoadError::Number { name, value }) }
+    if value > 0.0 && value <= NUMBER_MAX { Ok(()) } else { Err(LoadError::Number { name, value }) }
 }
