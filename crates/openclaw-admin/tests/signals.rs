@@ -1,6 +1,7 @@
 //! Signals, in a process of their own: this test program started again, as a service that only waits.
 
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise, its helpers too")]
 
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};

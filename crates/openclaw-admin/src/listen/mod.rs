@@ -44,5 +44,3 @@ pub fn describe_metrics() {
 
 #[cfg(test)]
 mod tests;
-#[cfg(all(test, feature = "tls"))]
-mod tls_tests;

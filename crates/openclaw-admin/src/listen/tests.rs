@@ -1,5 +1,8 @@
 //! Real sockets on loopback: what a listener refuses, bears and lets finish.
 
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;

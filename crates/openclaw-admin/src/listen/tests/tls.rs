@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::{BoundListener, Endpoint, Exposure, ListenError, ServeLimits, bind, serve};
+use super::super::{BoundListener, Endpoint, Exposure, ListenError, ServeLimits, bind, serve};
 use crate::access::Roles;
 use crate::shutdown::Shutdown;
 
