@@ -1,8 +1,13 @@
 //! Max-min fair shares: who gets how much when not all can have what they ask for.
 //!
-//! The level `L` solves `sum of min(L, demand) = capacity`. It is computed exactly by sorting; the live
+//! With one resource the level `L` solves `sum of min(L, demand) = capacity`. It is computed exactly by sorting; the live
 //! controller, which must answer for a million users within microseconds, approximates the same level with
 //! a histogram, and is measured against this one.
+//!
+//! Where requests also need dependencies, [`FairDivision`] generalises it to dominant-resource fairness
+//! (Ghodsi et al., NSDI 2011): users are levelled by their share of the resource that they need most.
+
+use crate::scenario::Scenario;
 
 /// The solved level.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,66 +53,113 @@ impl WaterLevel {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+/// Divides several resources among users whose requests need different amounts of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FairDivision {
+    /// By class, what one request needs of each resource.
+    costs: Vec<Vec<f64>>,
+}
 
-    #[test]
-    fn small_demands_are_met_and_the_rest_share_equally() {
-        let water = WaterLevel::new(&[1.0, 10.0, 4.0, 10.0], 15.0);
-        assert!((water.level() - 5.0).abs() < 1e-12);
-        assert!(water.covers(4.0) && !water.covers(10.0));
+impl FairDivision {
+    /// By class, what one request needs of each resource; the unit is that of the capacities.
+    #[must_use]
+    pub fn new(costs: Vec<Vec<f64>>) -> Self {
+        Self { costs }
     }
 
-    #[test]
-    fn enough_capacity_covers_everybody() {
-        assert_eq!(WaterLevel::new(&[3.0, 4.0], 7.0).level(), f64::INFINITY);
-        assert_eq!(WaterLevel::new(&[], 0.0).level(), f64::INFINITY);
+    /// The resources of a scenario: the service, then its dependencies, in seconds of a worker.
+    #[must_use]
+    pub fn for_scenario(scenario: &Scenario) -> Self {
+        let class_costs = |class: usize| {
+            let service = scenario.service.service_time.mean_s() * scenario.service_time_factor(class);
+            let calls = scenario.dependencies.iter().map(|dependency| {
+                dependency.service_time.mean_s() * scenario.call_fraction(class, dependency)
+            });
+            std::iter::once(service).chain(calls).collect()
+        };
+        Self::new((0..=scenario.request_classes.len()).map(class_costs).collect())
     }
 
-    #[test]
-    fn no_capacity_entitles_to_nothing() {
-        let water = WaterLevel::new(&[3.0, 4.0], 0.0);
-        assert_eq!(water.level(), 0.0);
-        assert!(water.covers(0.0), "who asks for nothing is well-behaved");
-    }
-
-    proptest! {
-        #[test]
-        fn entitlements_use_up_the_capacity_or_meet_all_demand(
-            demands in prop::collection::vec(0.0..1e6_f64, 0..200),
-            capacity in 0.0..1e8_f64,
-        ) {
-            let water = WaterLevel::new(&demands, capacity);
-            let given: f64 = demands.iter().map(|demand| water.entitlement(*demand)).sum();
-            let wanted: f64 = demands.iter().sum();
-            prop_assert!((given - wanted.min(capacity)).abs() <= 1e-9 * (1.0 + wanted));
+    /// The requests that each user is entitled to, given the class and the number of the requests each
+    /// asks for, and the capacity of each resource.
+    ///
+    /// All users rise together in their dominant share. A resource that is used up stops those who need
+    /// it; the others rise on.
+    ///
+    /// # Panics
+    /// If a class is unknown, or its costs are not as many as the capacities.
+    #[must_use]
+    pub fn entitlements(&self, users: &[(usize, f64)], capacities: &[f64]) -> Vec<f64> {
+        let mut rising: Vec<Rising<'_>> = users
+            .iter()
+            .map(|(class, asked)| {
+                let costs = self.costs[*class].as_slice();
+                assert_eq!(costs.len(), capacities.len(), "one cost for each resource");
+                let dominant = dominant_fraction(costs, capacities);
+                // A resource that stands still has nothing to give to those who need it.
+                Rising { asked: *asked, costs, dominant, given: dominant.is_infinite().then_some(0.0) }
+            })
+            .collect();
+        while rising.iter().any(|user| user.given.is_none()) {
+            rise_until_one_binds(&mut rising, capacities);
         }
+        rising.into_iter().map(|user| user.given.unwrap_or(0.0)).collect()
+    }
+}
 
-        #[test]
-        fn more_capacity_never_lowers_the_level(
-            demands in prop::collection::vec(0.0..1e3_f64, 1..50),
-            capacity in 0.0..1e4_f64,
-            more in 0.0..1e3_f64,
-        ) {
-            prop_assert!(WaterLevel::new(&demands, capacity + more).level() >= WaterLevel::new(&demands, capacity).level());
-        }
+/// A user on the way to what it is entitled to.
+struct Rising<'a> {
+    asked: f64,
+    costs: &'a [f64],
+    /// What one request takes of the resource it takes most of, as a fraction of that resource.
+    dominant: f64,
+    /// Set once the user has stopped.
+    given: Option<f64>,
+}
 
-        #[test]
-        fn asking_for_more_never_takes_from_the_well_behaved(
-            demands in prop::collection::vec(0.1..1e3_f64, 2..50),
-            capacity in 1.0..1e4_f64,
-            greed in 1.0..100.0_f64,
-        ) {
-            let fair = WaterLevel::new(&demands, capacity);
-            let mut greedy = demands.clone();
-            greedy[0] *= greed;
-            // A user above the level gains nothing by asking for more, so the level stays where it was.
-            if !fair.covers(demands[0]) {
-                let after = WaterLevel::new(&greedy, capacity);
-                prop_assert!((after.level() - fair.level()).abs() <= 1e-9 * fair.level());
-            }
+/// Raises everybody to the level at which the first resource is used up, and stops who is satisfied there
+/// or needs that resource. Where none binds, the level is infinite and everybody is satisfied.
+fn rise_until_one_binds(users: &mut [Rising<'_>], capacities: &[f64]) {
+    let level_of = |resource: usize| {
+        let used: f64 = users.iter().map(|user| user.given.unwrap_or(0.0) * user.costs[resource]).sum();
+        let still = users.iter().filter(|user| user.given.is_none());
+        let slopes =
+            still.map(|user| (user.asked * user.dominant, user.costs[resource] / user.dominant)).collect();
+        sloped_level(slopes, capacities[resource] - used)
+    };
+    let levels: Vec<f64> = (0..capacities.len()).map(level_of).collect();
+    let level = levels.iter().copied().fold(f64::INFINITY, f64::min);
+    for user in users.iter_mut().filter(|user| user.given.is_none()) {
+        if user.asked * user.dominant <= level {
+            user.given = Some(user.asked);
+        } else if levels.iter().zip(user.costs).any(|(binding, cost)| *binding <= level && *cost > 0.0) {
+            user.given = Some(level / user.dominant);
         }
     }
 }
+
+fn dominant_fraction(costs: &[f64], capacities: &[f64]) -> f64 {
+    let fractions = costs.iter().zip(capacities).filter(|(cost, _)| **cost > 0.0);
+    fractions.map(|(cost, capacity)| cost / capacity.max(0.0)).fold(0.0, f64::max)
+}
+
+/// The level at which `sum of slope * min(limit, level)` reaches `capacity`; infinite if it never does.
+fn sloped_level(mut users: Vec<(f64, f64)>, capacity: f64) -> f64 {
+    // Who does not need the resource must not meet what rounding leaves of the slope.
+    users.retain(|(_, slope)| *slope > 0.0);
+    users.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let mut slope: f64 = users.iter().map(|(_, slope)| slope).sum();
+    let (mut left, mut reached) = (capacity.max(0.0), 0.0);
+    for (limit, own) in users {
+        if limit * slope > left {
+            return (left / slope).max(reached);
+        }
+        left -= limit * own;
+        slope -= own;
+        reached = limit;
+    }
+    f64::INFINITY
+}
+
+#[cfg(test)]
+mod tests;

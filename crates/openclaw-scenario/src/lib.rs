@@ -36,7 +36,7 @@ mod trace;
 
 pub use arrivals::{Arrival, Arrivals};
 pub use capacity::CapacityTimeline;
-pub use fairness::WaterLevel;
+pub use fairness::{FairDivision, WaterLevel};
 pub use fields::{Issue, ScenarioErrors};
 pub use pool::{Finished, JobId, PoolFull, ServicePool};
 pub use population::{Population, User};

@@ -48,7 +48,8 @@ pub struct LoadReport {
     pub goodput_per_s: f64,
     /// The same, counting only the windows of 1 s whose p95 meets the SLO.
     pub goodput_in_slo_windows_per_s: f64,
-    /// The same, counting each user only up to its max-min entitlement over the run. Scenarios only.
+    /// The same, counting each user only up to its entitlement over the run: max-min fair, dominant-resource
+    /// fair where there are dependencies. Scenarios only.
     pub entitled_goodput_in_slo_windows_per_s: Option<f64>,
     /// Median latency of admitted requests in milliseconds. A timeout counts as infinitely late; where a
     /// percentile falls on timeouts it is given as `timeoutMs`, which no completed request can exceed.
@@ -92,6 +93,6 @@ pub struct SecondReport {
     pub p50_ms: Option<f64>,
     /// 95th percentile.
     pub p95_ms: Option<f64>,
-    /// What could be done in this second, in plain requests. Scenarios only.
+    /// What the service could do in this second, in plain requests. Scenarios only.
     pub capacity: Option<f64>,
 }

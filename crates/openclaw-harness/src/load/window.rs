@@ -1,6 +1,6 @@
 //! One second of attempts, by their intended times, and what it says when it is over.
 
-use openclaw_scenario::{CapacityTimeline, WaterLevel};
+use openclaw_scenario::{CapacityTimeline, FairDivision};
 
 use super::Outcome;
 use super::plan::ScenarioTraffic;
@@ -129,11 +129,14 @@ pub(super) struct Judge {
 /// What fairness in a scenario is measured by.
 #[derive(Debug)]
 pub(super) struct FairShares {
-    timeline: CapacityTimeline,
-    /// Plain requests per second without disturbances.
-    undisturbed_per_s: f64,
-    /// Work of one request of each user, in plain requests.
-    costs: Vec<f64>,
+    /// The service, then the dependencies.
+    timelines: Vec<CapacityTimeline>,
+    workers: Vec<f64>,
+    /// Seconds of a worker that a plain request takes at the service.
+    plain_work_s: f64,
+    division: FairDivision,
+    /// By user.
+    classes: Vec<usize>,
 }
 
 /// What a window says when it is over.
@@ -160,22 +163,47 @@ pub(super) struct Fairness {
 impl FairShares {
     pub(super) fn new(traffic: &ScenarioTraffic) -> Self {
         let scenario = traffic.scenario();
-        let service = &scenario.service;
-        let cost = |class: u16| scenario.service_time_factor(class.into());
+        let dependencies = 0..scenario.dependencies.len();
+        let called = dependencies.filter_map(|index| CapacityTimeline::for_dependency(scenario, index));
+        let workers = scenario.dependencies.iter().map(|dependency| dependency.workers);
         Self {
-            timeline: CapacityTimeline::for_service(scenario),
-            undisturbed_per_s: f64::from(service.workers) / service.service_time.mean_s(),
-            costs: traffic.population().users().iter().map(|user| cost(user.class)).collect(),
+            timelines: std::iter::once(CapacityTimeline::for_service(scenario)).chain(called).collect(),
+            workers: std::iter::once(scenario.service.workers).chain(workers).map(f64::from).collect(),
+            plain_work_s: scenario.service.service_time.mean_s(),
+            division: FairDivision::for_scenario(scenario),
+            classes: traffic.population().users().iter().map(|user| user.class.into()).collect(),
         }
     }
 
     pub(super) fn users(&self) -> usize {
-        self.costs.len()
+        self.classes.len()
     }
 
-    /// Work, in plain requests, that could be done in a window.
-    fn capacity(&self, from_s: f64, to_s: f64) -> f64 {
-        self.undisturbed_per_s * self.timeline.mean_level(from_s, to_s) * (to_s - from_s)
+    /// Seconds of a worker that each stage has in a window.
+    fn capacities_s(&self, from_s: f64, to_s: f64) -> Vec<f64> {
+        let stages = self.timelines.iter().zip(&self.workers);
+        stages
+            .map(|(timeline, workers)| workers * timeline.mean_level(from_s, to_s) * (to_s - from_s))
+            .collect()
+    }
+
+    /// A user's demand is its first attempts: counting retries would make a user ill-behaved by being
+    /// refused.
+    fn judge(&self, users: &[UserCounts], capacities_s: &[f64]) -> Fairness {
+        let demands =
+            self.classes.iter().zip(users).map(|(class, counts)| (*class, f64::from(counts.first_attempts)));
+        let demands: Vec<(usize, f64)> = demands.collect();
+        let entitled = self.division.entitlements(&demands, capacities_s);
+        let mut fairness = Fairness { attempts: 0, throttled: 0, shares: Vec::with_capacity(users.len()) };
+        for (counts, entitled) in users.iter().zip(entitled) {
+            fairness.shares.push((f64::from(counts.good), entitled));
+            // Demands are whole numbers, so rounding cannot pass for ill behaviour.
+            if f64::from(counts.first_attempts) <= entitled + 1e-6 {
+                fairness.attempts += u64::from(counts.attempts);
+                fairness.throttled += u64::from(counts.throttled);
+            }
+        }
+        fairness
     }
 }
 
@@ -186,7 +214,9 @@ impl Judge {
         let in_ms = |fraction| quantile_s(&window.latencies_s, fraction).map(|s| s.min(self.timeout_s) * 1e3);
         let over_slo = quantile_s(&window.latencies_s, 0.95).map(|p95_s| p95_s > self.slo_s);
         let counts = window.counts.clone();
-        let capacity = self.shares.as_ref().map(|shares| shares.capacity(from_s, to_s));
+        let capacities_s = self.shares.as_ref().map(|shares| (shares, shares.capacities_s(from_s, to_s)));
+        let capacity =
+            capacities_s.as_ref().map(|(shares, capacities_s)| capacities_s[0] / shares.plain_work_s);
         let report = SecondReport {
             start_s: from_s,
             offered: counts.attempts,
@@ -200,27 +230,9 @@ impl Judge {
             p95_ms: in_ms(0.95),
             capacity,
         };
-        let fair = self.shares.as_ref().zip(capacity);
-        let fairness = fair.map(|(shares, capacity)| judge_users(shares, &window.users, capacity));
+        let fairness = capacities_s.map(|(shares, capacities_s)| shares.judge(&window.users, &capacities_s));
         Closed { report, counts, over_slo, fairness }
     }
-}
-
-/// A user's demand is its first attempts: counting retries would make a user ill-behaved by being refused.
-fn judge_users(shares: &FairShares, users: &[UserCounts], capacity: f64) -> Fairness {
-    let work = |(counts, cost): (&UserCounts, &f64)| f64::from(counts.first_attempts) * cost;
-    let demands: Vec<f64> = users.iter().zip(&shares.costs).map(work).collect();
-    let water = WaterLevel::new(&demands, capacity);
-    let mut fairness = Fairness { attempts: 0, throttled: 0, shares: Vec::with_capacity(users.len()) };
-    for (user, counts) in users.iter().enumerate() {
-        let entitled = water.entitlement(demands[user]) / shares.costs[user];
-        fairness.shares.push((f64::from(counts.good), entitled));
-        if water.covers(demands[user]) {
-            fairness.attempts += u64::from(counts.attempts);
-            fairness.throttled += u64::from(counts.throttled);
-        }
-    }
-    fairness
 }
 
 #[cfg(test)]
