@@ -73,6 +73,13 @@ impl Watch {
         Ok(())
     }
 
+    /// Whether a process was observed since the watch began or power was last lost. A process counts from its
+    /// first write or sync on, so wait for this before a kill at a random moment.
+    #[must_use]
+    pub fn has_observed(&self) -> bool {
+        self.shadow.join("loaded").exists()
+    }
+
     /// Switches a fault on or off, for every observed process.
     ///
     /// # Errors
@@ -98,7 +105,7 @@ impl Watch {
     /// No process was observed since the last time, so that the answer would mean nothing; or what the
     /// operating system said.
     pub fn lose_power(&mut self, survived: Survived) -> io::Result<()> {
-        if !self.shadow.join("loaded").exists() {
+        if !self.has_observed() {
             return Err(io::Error::other("no process ran with the preloaded library: nothing was observed"));
         }
         // Beside the folder, so that it can be renamed into its place.

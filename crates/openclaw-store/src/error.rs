@@ -29,6 +29,16 @@ pub enum OpenError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// There is no space for what a store needs to begin with.
+    #[error(
+        "the disk that holds the store folder {folder} is full ({source}); free some space and start again"
+    )]
+    DiskFull {
+        /// The folder asked for.
+        folder: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The folder holds something else.
     #[error(
         "the folder {folder} is not empty and holds no ratings store (found {found}); choose an empty folder"

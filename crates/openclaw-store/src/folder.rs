@@ -72,11 +72,8 @@ impl Folder {
     pub(crate) fn open_engine(&self, settings: &StoreSettings) -> Result<Engine, OpenError> {
         let running = self.path.join("running");
         if running.exists() {
-            rescue_journal(&self.engine()).map_err(|source| OpenError::Io {
-                doing: "rewriting the newest journal in",
-                path: self.engine(),
-                source,
-            })?;
+            rescue_journal(&self.engine())
+                .map_err(|source| failed(&self.path, "rewriting the newest journal in", source))?;
         } else {
             // Only a process that dies needs this mark, never a machine: what a machine forgets is gone
             // from its memory too. Hence no sync.
@@ -164,8 +161,9 @@ impl Folder {
 
     fn explain(&self, error: fjall::Error) -> OpenError {
         match error {
-            fjall::Error::Io(source) if is_refusal(&source) => not_writable(&self.path, source),
-            fjall::Error::Io(source) => OpenError::Io { doing: "opening", path: self.engine(), source },
+            fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source)) => {
+                failed(&self.path, "opening the engine in", source)
+            }
             fjall::Error::Locked => {
                 OpenError::Locked { folder: self.path.clone(), holder: "another process".to_owned() }
             }
@@ -270,12 +268,17 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 fn not_writable(folder: &Path, source: io::Error) -> OpenError {
-    if is_refusal(&source) {
-        return OpenError::NotWritable { folder: folder.to_owned(), source };
-    }
-    OpenError::Io { doing: "writing to", path: folder.to_owned(), source }
+    failed(folder, "writing to", source)
 }
 
-fn is_refusal(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+/// Names what an operator can do something about.
+fn failed(folder: &Path, doing: &'static str, source: io::Error) -> OpenError {
+    let folder = folder.to_owned();
+    match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            OpenError::NotWritable { folder, source }
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OpenError::DiskFull { folder, source },
+        _ => OpenError::Io { doing, path: folder, source },
+    }
 }

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use openclaw_powerloss::{Survived, Syncs, Watch};
-use openclaw_store::{Store, StoreSettings};
+use openclaw_store::{NewRating, Store, StoreSettings};
 
 /// A store's folder over many lives, and what was ever acknowledged.
 pub(crate) struct Proof {
@@ -75,6 +76,11 @@ impl Proof {
         self.watch.observe(&mut command, syncs).unwrap();
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
+        // A kill before its first write would prove nothing.
+        while !self.watch.has_observed() {
+            assert_eq!(child.try_wait().unwrap(), None, "the writer ended before it wrote anything");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         Writer { child, lines }
     }
 
@@ -92,15 +98,23 @@ impl Proof {
         }
     }
 
-    /// Reads lines until one begins with this, noting the acknowledgements among them.
+    /// Reads lines until so many began with this, noting the acknowledgements among them.
     pub(crate) fn read_until(&mut self, writer: &mut Writer, beginning: &str, times: u64) {
-        let mut seen = 0;
-        while seen < times {
+        for _ in 0..times {
+            self.read_line_with(writer, beginning);
+        }
+    }
+
+    /// Reads up to the next line that begins with this and returns it, noting acknowledgements on the way.
+    pub(crate) fn read_line_with(&mut self, writer: &mut Writer, beginning: &str) -> String {
+        loop {
             let mut line = String::new();
             let read = writer.lines.read_line(&mut line).unwrap();
-            assert!(read > 0, "the writer ended before it said {beginning:?} {times} times");
+            assert!(read > 0, "the writer ended before it said {beginning:?}");
             self.note(line.trim_end());
-            seen += u64::from(line.starts_with(beginning));
+            if line.starts_with(beginning) {
+                return line;
+            }
         }
     }
 
@@ -127,8 +141,27 @@ impl Proof {
     }
 
     /// Takes all that is in the folder for durable, after a check that wrote to it unobserved.
-    pub(crate) fn take_for_durable(&mut self) {
+    pub(crate) fn take_for_durable(&self) {
         self.watch.take_all_for_durable().unwrap();
+    }
+
+    /// Makes a store whose journal is nearly full, before anything is observed.
+    pub(crate) async fn fill_most_of_a_journal(&self) {
+        let settings = StoreSettings { memtable_bytes: 1024 * 1024, ..StoreSettings::default() };
+        let store = Store::open(&self.folder(), settings).unwrap();
+        // About 750 bytes each, two records and a tally: some 56 MB of 64 MB.
+        for batch in 0..25 {
+            let rating = |number| NewRating {
+                user_id: format!("before-{batch}"),
+                item_id: format!("before-{:0>200}", number),
+                score: 5.0,
+                timestamp_ms: 1,
+            };
+            store.put((0..3_000).map(rating).collect()).await.unwrap();
+        }
+        store.close().await;
+        self.take_for_durable();
+        assert_eq!(self.journals(), 1, "the change is to happen while it is observed");
     }
 
     /// How many journals were ever begun: they are numbered from 0.

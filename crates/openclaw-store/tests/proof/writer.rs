@@ -30,7 +30,10 @@ pub(crate) fn run(folder: &Path, round: u64) {
             memtable_bytes: 64 * 1024,
             ..StoreSettings::default()
         };
-        let store = Store::open(folder, settings).unwrap();
+        let store = match Store::open(folder, settings) {
+            Ok(store) => store,
+            Err(error) => return say(&format!("unopened {error}")),
+        };
         say("ready");
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..TASKS {
@@ -44,11 +47,11 @@ pub(crate) fn run(folder: &Path, round: u64) {
 pub(crate) const ROUND_MS: u64 = 1_000_000_000;
 
 /// The items that a task rates with one timestamp: single ratings from every other task, else batches that
-/// hit one item many times.
+/// hit one item many times. Ids are long, so that a journal fills quickly and records cross pages.
 pub(crate) fn items_of(task: u64, timestamp_ms: u64) -> impl Iterator<Item = String> {
     let number = timestamp_ms % ROUND_MS;
     let size = if task.is_multiple_of(2) { 1 } else { 1 + number % 37 };
-    (0..size).map(move |index| format!("item-{}", (number + index) * (task + 1) % ITEMS))
+    (0..size).map(move |index| format!("item-{:0>200}", (number + index) * (task + 1) % ITEMS))
 }
 
 async fn write_forever(store: Store, task: u64, first_timestamp_ms: u64) {
