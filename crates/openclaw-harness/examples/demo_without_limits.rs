@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn Error>> {
+    let _ = openclaw_harness::raise_open_files_max();
     let duration_s = std::env::args().nth(1).map_or(Ok(60.0), |argument| argument.parse())?;
     let scenario = demo_scenario().scaled_to(duration_s);
     let backend = Backend::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &scenario).await?;

@@ -9,6 +9,7 @@
 
 pub mod backend;
 pub mod load;
+mod open_files;
 pub mod ratings;
 pub mod scenario_file;
 
@@ -17,5 +18,6 @@ pub use load::{
     AckLog, Acknowledged, Load, LoadError, LoadReport, LoadSettings, Pace, Progress, ScenarioTraffic,
     SecondReport, Stamp, Traffic,
 };
+pub use open_files::raise_open_files_max;
 pub use openclaw_scenario::demo as demo_scenario;
 pub use ratings::{FileRating, Ratings, RatingsError, RatingsSource};
