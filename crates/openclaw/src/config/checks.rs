@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use openclaw_admin::access::Role;
+use openclaw_admin::listen::{Endpoint, check_exposure};
 use openclaw_admin::logging;
 
 use super::error::{ConfigErrors, Source};
@@ -85,13 +85,6 @@ const CHECKS: &[Check] = &[
         },
     },
     Check {
-        keys: &["collector.token", "collector.tokenFile"],
-        finding: |config| {
-            (config.collector.token.is_some() && config.collector.token_file.is_some())
-                .then(|| "collector.token and collector.tokenFile are both set; keep one".to_owned())
-        },
-    },
-    Check {
         keys: &["admin.listen", "rating.listen"],
         finding: |config| collision(config.admin.listen, "rating.listen", config.rating.listen),
     },
@@ -107,16 +100,30 @@ const CHECKS: &[Check] = &[
         },
     },
     Check {
-        keys: &["rating.listen", "insecure"],
-        finding: |config| exposed(config, config.rating.listen, &[Role::Client]),
+        keys: &[
+            "rating.listen",
+            "insecure",
+            "access.clientTokens",
+            "access.clientTokensFile",
+            "access.readerTokens",
+            "access.readerTokensFile",
+        ],
+        finding: |config| exposed(config, &config.rating_endpoint()),
     },
     Check {
-        keys: &["edge.listen", "insecure"],
-        finding: |config| exposed(config, config.edge.listen, &[Role::Collector, Role::Reader]),
+        keys: &[
+            "edge.listen",
+            "insecure",
+            "access.collectorTokens",
+            "access.collectorTokensFile",
+            "access.readerTokens",
+            "access.readerTokensFile",
+        ],
+        finding: |config| exposed(config, &config.edge_endpoint()),
     },
     Check {
-        keys: &["admin.listen", "insecure"],
-        finding: |config| exposed(config, config.admin.listen, &[Role::Reader]),
+        keys: &["admin.listen", "insecure", "access.readerTokens", "access.readerTokensFile"],
+        finding: |config| exposed(config, &config.admin_endpoint()),
     },
 ];
 
@@ -148,25 +155,7 @@ fn collision(admin: SocketAddr, other_key: &str, other: SocketAddr) -> Option<St
     })
 }
 
-/// The same rule as at the opening of a listener, here so that `config check` knows it too.
-fn exposed(config: &Config, address: SocketAddr, roles: &[Role]) -> Option<String> {
-    if config.access.insecure || address.ip().to_canonical().is_loopback() {
-        return None;
-    }
-    let has_tokens = |role: &Role| match role {
-        Role::Client => !config.access.client_tokens.is_empty() || config.access.client_tokens_file.is_some(),
-        Role::Collector => {
-            !config.access.collector_tokens.is_empty() || config.access.collector_tokens_file.is_some()
-        }
-        Role::Reader => !config.access.reader_tokens.is_empty() || config.access.reader_tokens_file.is_some(),
-        Role::Admin => true,
-    };
-    let missing: Vec<_> =
-        roles.iter().filter(|role| !has_tokens(role)).map(|role| role.tokens_key()).collect();
-    (!missing.is_empty()).then(|| {
-        format!(
-            "is {address}, which other machines can reach; set {}, listen on 127.0.0.1, or accept it by insecure = true",
-            missing.join(" and ")
-        )
-    })
+/// The rule that the listener applies when it is opened, here so that `config check` knows it too.
+fn exposed(config: &Config, endpoint: &Endpoint) -> Option<String> {
+    check_exposure(endpoint, &config.exposure(config.access.policy())).err().map(|error| error.to_string())
 }

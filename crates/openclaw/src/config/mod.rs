@@ -30,8 +30,8 @@ pub(crate) use error::ConfigErrors;
 pub(crate) use flags::FlagOverride;
 pub(crate) use reference::reference_markdown;
 pub(crate) use resolve::Settings;
-pub(crate) use sections::{Config, ControllerName};
-pub(crate) use starter::{InitError, init, starter_file};
+pub(crate) use sections::Config;
+pub(crate) use starter::init;
 
 /// Where configuration comes from, the weakest first; a stronger source overrides a weaker one key by key.
 #[derive(Clone, Debug, Default)]
@@ -67,10 +67,10 @@ pub(crate) fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
     assignments.extend(environment::read(&inputs.environment, &keys, &mut errors));
     assignments.extend(flags::read(&inputs.flags, &keys, &mut errors));
 
-    let settings = resolve::resolve(&keys, assignments, &mut errors);
+    let mut settings = resolve::resolve(&keys, assignments, &mut errors);
     let mut config = Config::build(&settings);
+    tokens::add_from_files(&mut config.access, &mut config.collector, &mut settings, &mut errors);
     checks::run(&config, &settings, &mut errors);
-    tokens::add_from_files(&mut config.access, &mut config.collector, &settings, &mut errors);
     errors.or(Loaded { config, settings })
 }
 

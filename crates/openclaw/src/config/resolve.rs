@@ -84,6 +84,11 @@ impl Settings {
         entry.map_or(Source::Default, |entry| entry.source.clone())
     }
 
+    /// Notes that a key's value, though of the right kind, cannot be used.
+    pub(super) fn refuse(&mut self, path: &'static str) {
+        self.refused.insert(path);
+    }
+
     /// Whether a source set this key to what it cannot be.
     pub(super) fn is_refused(&self, path: &str) -> bool {
         self.refused.contains(path)

@@ -13,13 +13,14 @@ use super::sections::{AccessKeys, CollectorKeys};
 pub(super) fn add_from_files(
     access: &mut AccessKeys,
     collector: &mut CollectorKeys,
-    settings: &Settings,
+    settings: &mut Settings,
     errors: &mut ConfigErrors,
 ) {
     let mut read = |key: &'static str, file: &Option<PathBuf>| -> Vec<Token> {
         let Some(file) = file else { return Vec::new() };
         read_tokens(file).unwrap_or_else(|reason| {
             errors.add(&settings.source(key), key, reason);
+            settings.refuse(key);
             Vec::new()
         })
     };
@@ -28,6 +29,14 @@ pub(super) fn add_from_files(
     access.reader_tokens.extend(read("access.readerTokensFile", &access.reader_tokens_file));
     access.admin_tokens.extend(read("access.adminTokensFile", &access.admin_tokens_file));
     let sent = read("collector.tokenFile", &collector.token_file);
+    if collector.token.is_some() && collector.token_file.is_some() {
+        let key = "collector.token";
+        errors.add(
+            &settings.source(key),
+            key,
+            "collector.token and collector.tokenFile are both set; keep one",
+        );
+    }
     collector.token = collector.token.take().or_else(|| sent.into_iter().next());
 }
 

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use openclaw_admin::access::{AccessPolicy, Role, Token};
-use openclaw_admin::listen::{Exposure, ServeLimits};
+use openclaw_admin::access::{AccessPolicy, Role, Roles, Token};
+use openclaw_admin::listen::{Endpoint, Exposure, ServeLimits};
 
 use super::{ms, s, section};
 use crate::config::kind::Kind;
@@ -93,6 +93,24 @@ impl AccessKeys {
 }
 
 impl super::Config {
+    /// Where the rating service listens. The flag that changes it is the command's to add.
+    pub(crate) fn rating_endpoint(&self) -> Endpoint {
+        let roles = Roles::from([Role::Client, Role::Reader]);
+        Endpoint { name: "rating", address: self.rating.listen, key: "rating.listen", flag: None, roles }
+    }
+
+    /// Where the edge service listens.
+    pub(crate) fn edge_endpoint(&self) -> Endpoint {
+        let roles = Roles::from([Role::Collector, Role::Reader]);
+        Endpoint { name: "edge", address: self.edge.listen, key: "edge.listen", flag: None, roles }
+    }
+
+    /// Where the admin listener is.
+    pub(crate) fn admin_endpoint(&self) -> Endpoint {
+        let roles = Roles::from([Role::Reader, Role::Admin]);
+        Endpoint { name: "admin", address: self.admin.listen, key: "admin.listen", flag: None, roles }
+    }
+
     /// What protects all listeners. `access` is usually [`AccessKeys::policy`], to which `up` has added the
     /// admin token that it made.
     pub(crate) fn exposure(&self, access: AccessPolicy) -> Exposure {

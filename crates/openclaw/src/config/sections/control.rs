@@ -1,5 +1,6 @@
 //! Keys of the loop: the objective, the limits, the guard, the collector, the edge and its controllers.
 
+use openclaw_edge::ControllerKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,8 +28,8 @@ section! {
         bucket_size: f64 = "limits.bucketSize", Kind::Float(1.0, 1e9), "20.0";
         /// Refill rate of a user of whom nothing is known, in tokens per second; more than a person rates.
         refill_rate: f64 = "limits.refillRate", Kind::Float(0.001, 1e9), "10.0";
-        /// Users with a bucket of their own at once; the least recently active give way, so memory is bounded
-        /// whatever ids clients make up.
+        /// Users with a bucket of their own at once; further ones share one bucket, so memory is bounded whatever
+        /// ids clients make up.
         users_max: usize = "limits.usersMax", Kind::Integer(1, 100 * MILLION), "100000";
         /// Smallest bucket size that a controller may set, in tokens; below one nobody is ever admitted.
         bucket_size_min: f64 = "limits.bucketSizeMin", Kind::Float(1.0, 1e9), "1.2";
@@ -47,8 +48,9 @@ section! {
     GuardKeys {
         /// Whether requests are refused while too many are in flight; it alone meets pauses, which no bucket can.
         enabled: bool = "guard.enabled", Kind::Bool, "true";
-        /// Requests in flight that are let in before the service's own throughput is known.
-        start_in_flight: u64 = "guard.startInFlight", Kind::Integer(1, MILLION), "64";
+        /// Requests in flight that are always let in while none of the last second was late; an idle service has
+        /// shown no throughput yet, and a burst must not be refused for that.
+        start_in_flight: u64 = "guard.startInFlight", Kind::Integer(1, MILLION), "16";
     }
 }
 
@@ -83,8 +85,8 @@ section! {
     EdgeKeys {
         /// Address and port that collectors send events to; loopback, so that nothing is exposed by accident.
         listen: SocketAddr = "edge.listen", Kind::Socket, "127.0.0.1:8081";
-        /// What decides the limits; little-guard holds the objective on every scenario without training.
-        controller: ControllerName =
+        /// What decides the limits; little-guard needs no training and is what services fall back on.
+        controller: ControllerKind =
             "edge.controller", Kind::Word(&["static", "aimd", "little-guard"]), "little-guard";
         /// How long limits hold without being renewed, a duration; fifty cycles, after which the services decide
         /// for themselves.
@@ -111,23 +113,10 @@ section! {
     }
 }
 
-/// A controller by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ControllerName {
-    /// The configured limits for everybody, for ever.
-    Static,
-    /// Adds while p95 is under the objective, multiplies while it is over.
-    Aimd,
-    /// Little's law with the in-flight guard.
-    LittleGuard,
-}
-
-impl Typed for ControllerName {
+impl Typed for ControllerKind {
     fn from_value(value: &Value) -> Option<Self> {
         match value {
-            Value::Word("static") => Some(Self::Static),
-            Value::Word("aimd") => Some(Self::Aimd),
-            Value::Word("little-guard") => Some(Self::LittleGuard),
+            Value::Word(word) => word.parse().ok(),
             _ => None,
         }
     }

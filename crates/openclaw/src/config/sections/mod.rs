@@ -13,7 +13,7 @@ use super::key::Key;
 use super::resolve::Settings;
 
 pub(crate) use access::{AccessKeys, AdminKeys, MetricsKeys, ShutdownKeys, TlsKeys};
-pub(crate) use control::{AimdKeys, CollectorKeys, ControllerName, EdgeKeys, GuardKeys, LimitKeys, SloKeys};
+pub(crate) use control::{AimdKeys, CollectorKeys, EdgeKeys, GuardKeys, LimitKeys, SloKeys};
 pub(crate) use services::{ContextKeys, LogKeys, RatingKeys, StoreKeys};
 
 /// Declares a struct of the typed configuration together with its keys.

@@ -175,15 +175,15 @@ fn values_that_do_not_go_together_are_told_where_they_were_set() {
         ),
         (
             "rating.listen = \"0.0.0.0:8080\"",
-            "openclaw.toml:1: rating.listen: is 0.0.0.0:8080, which other machines can reach; set access.clientTokens, listen on 127.0.0.1, or accept it by insecure = true",
+            "openclaw.toml:1: rating.listen: rating.listen is 0.0.0.0:8080, which other machines can reach, but no token is set for client and reader; set access.clientTokens and access.readerTokens, listen on 127.0.0.1, or accept it with --insecure",
         ),
         (
             "edge.listen = \"10.0.0.7:8081\"",
-            "openclaw.toml:1: edge.listen: is 10.0.0.7:8081, which other machines can reach; set access.collectorTokens and access.readerTokens, listen on 127.0.0.1, or accept it by insecure = true",
+            "openclaw.toml:1: edge.listen: edge.listen is 10.0.0.7:8081, which other machines can reach, but no token is set for collector and reader; set access.collectorTokens and access.readerTokens, listen on 127.0.0.1, or accept it with --insecure",
         ),
         (
             "admin.listen = \"[::]:8000\"",
-            "openclaw.toml:1: admin.listen: is [::]:8000, which other machines can reach; set access.readerTokens, listen on 127.0.0.1, or accept it by insecure = true",
+            "openclaw.toml:1: admin.listen: admin.listen is [::]:8000, which other machines can reach, but no token is set for reader; set access.readerTokens, listen on 127.0.0.1, or accept it with --insecure",
         ),
     ] {
         assert_eq!(mistake(text), expected);
@@ -256,13 +256,13 @@ fn token_files_are_checked_line_by_line_without_showing_a_token() {
     assert_eq!(
         case.mistakes(),
         [
-            "flag --set collector.token: collector.token: collector.token and collector.tokenFile are both set; keep \
-             one",
             "flag --set access.clientTokensFile: access.clientTokensFile: bad:2: the token is 7 characters long; at \
              least 16 are needed, best made at random",
             "flag --set access.readerTokensFile: access.readerTokensFile: empty holds no token; write one a line",
             "flag --set access.adminTokensFile: access.adminTokensFile: /nowhere/at/all cannot be read: No such file \
              or directory (os error 2)",
+            "flag --set collector.token: collector.token: collector.token and collector.tokenFile are both set; keep \
+             one",
         ]
     );
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use openclaw_admin::access::{Role, Roles};
 
 use super::Case;
-use crate::config::{ControllerName, FlagOverride};
+use openclaw_edge::ControllerKind;
+
+use crate::config::FlagOverride;
 
 #[test]
 fn flags_override_variables_and_these_the_file() {
@@ -69,7 +71,7 @@ fn every_kind_of_value_is_read_from_a_file() {
     assert_eq!(config.rating.batch_ratings_max, 1000);
     assert_eq!(config.rating.backend_url.unwrap().to_string(), "http://backend:9000/work");
     assert_eq!((config.rating.region.as_deref(), config.context.regions.len()), (Some("eu"), 2));
-    assert_eq!(config.edge.controller, ControllerName::Aimd);
+    assert_eq!(config.edge.controller, ControllerKind::Aimd);
     assert_eq!(config.store.folder.to_str(), Some("/var/lib/openclaw"));
     assert_eq!(config.access.admin_tokens.len(), 2);
 }

@@ -11,7 +11,8 @@ use crate::config::kind::Kind;
 use crate::config::quantity::{show_bytes, show_duration};
 use crate::config::resolve::resolve;
 use crate::config::sections::registry;
-use crate::config::{Config, Settings, file, init, starter_file};
+use crate::config::starter::starter_file;
+use crate::config::{Config, Settings, file, init};
 
 /// Reads a text as the only source.
 fn read(text: &str) -> Settings {

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::config::sections::registry;
-use crate::config::{Config, ControllerName, reference_markdown};
+use openclaw_edge::ControllerKind;
+
+use crate::config::{Config, reference_markdown};
 
 #[test]
 fn the_defaults_are_those_of_the_design() {
@@ -21,7 +23,7 @@ fn the_defaults_are_those_of_the_design() {
     assert_eq!(config.collector.event_endpoint.unwrap(), "http://127.0.0.1:8081/api/v1/event");
     assert_eq!(config.collector.flush_interval, Duration::from_millis(100));
     assert_eq!(config.collector.batch_events_max, 1000);
-    assert_eq!(config.edge.controller, ControllerName::LittleGuard);
+    assert_eq!(config.edge.controller, ControllerKind::LittleGuard);
     assert_eq!(config.edge.ttl, Duration::from_secs(5));
     assert_eq!(config.metrics.users_max, 100);
     assert!(config.rating.backend_url.is_none() && config.access.admin_tokens.is_empty());
@@ -64,4 +66,15 @@ fn the_reference_lists_every_key_with_its_variable() {
     assert!(page.contains(
         "| `slo.latency`<br>`OPENCLAW_SLO_LATENCY` | a duration from 1ms to 1min | `200ms` | Latency that 95 of 100"
     ));
+}
+
+#[test]
+fn the_committed_reference_is_the_generated_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/configuration.md");
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == reference_markdown(),
+        "docs/reference/configuration.md is out of date: write it anew by `cargo run -- config reference > \
+         docs/reference/configuration.md`"
+    );
 }

@@ -1,0 +1,51 @@
+//! The commands. Each reads what it needs, builds a runtime of the right size, and ends with a sentence.
+
+mod backend;
+mod configuration;
+mod load;
+mod scenario;
+mod service;
+mod status;
+
+use std::future::Future;
+
+use anyhow::{Context, Result};
+
+use crate::cli::{Cli, Command, ConfigArgs};
+use crate::config::{self, FlagOverride, Inputs, Loaded};
+use crate::demo;
+
+pub(crate) use load::write_json;
+
+/// Runs the command that was asked for.
+///
+/// # Errors
+/// What went wrong, as a sentence for the person at the terminal.
+pub(crate) fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Demo(args) => block_on(0, demo::run(args)),
+        Command::Up(args) => service::up(&args),
+        Command::Rating(args) => service::rating(&args),
+        Command::Edge(args) => service::edge(&args),
+        Command::Backend(args) => block_on(1, backend::run(args)),
+        Command::Load(args) => block_on(0, load::run(args)),
+        Command::Status(args) => block_on(1, status::run(args)),
+        Command::Config(command) => configuration::run(command),
+    }
+}
+
+/// Loads the configuration from all its sources.
+fn load_config(args: &ConfigArgs, flags: Vec<FlagOverride>) -> Result<Loaded> {
+    let inputs = Inputs { file: args.config.clone(), environment: std::env::vars_os().collect(), flags };
+    Ok(config::load(&inputs)?)
+}
+
+/// Runs `future` on a runtime of `workers` threads, 0 for one per core.
+fn block_on<T>(workers: usize, future: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if workers > 0 {
+        builder.worker_threads(workers);
+    }
+    let runtime = builder.enable_all().build().context("the threads cannot be started")?;
+    runtime.block_on(future)
+}
