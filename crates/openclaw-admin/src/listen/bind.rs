@@ -165,7 +165,12 @@ pub fn bind(endpoint: &Endpoint, exposure: &Exposure) -> Result<BoundListener, L
     })
 }
 
-fn check_exposure(endpoint: &Endpoint, exposure: &Exposure) -> Result<(), ListenError> {
+/// The rule by which [`bind`] refuses to let other machines in; public so that a check of the configuration
+/// can apply it without opening a port.
+///
+/// # Errors
+/// [`ListenError::Exposed`].
+pub fn check_exposure(endpoint: &Endpoint, exposure: &Exposure) -> Result<(), ListenError> {
     if exposure.insecure || endpoint.address.ip().to_canonical().is_loopback() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ mod serve;
 #[cfg(feature = "tls")]
 mod tls;
 
-pub use bind::{BoundListener, Endpoint, Exposure, ListenError, bind};
+pub use bind::{BoundListener, Endpoint, Exposure, ListenError, bind, check_exposure};
 pub use serve::{ServeLimits, serve};
 
 const CONNECTIONS: &str = "openclaw_listener_connections";
