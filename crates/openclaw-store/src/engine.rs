@@ -6,6 +6,7 @@
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use fjall::{
     Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
@@ -23,6 +24,15 @@ use crate::tally::Tally;
 
 /// Threads that flush and compact in the background.
 const WORKER_THREADS: usize = 2;
+
+/// How many full memtables of a keyspace may wait to be written out: below the 4 at which the engine waits.
+const SEALED_MAX: usize = 3;
+
+/// How many tables of a keyspace may wait to be merged: below the 30 at which the engine waits.
+const UNMERGED_MAX: usize = 24;
+
+/// How long to leave background threads to their work before looking again.
+const BEHIND_PAUSE: Duration = Duration::from_millis(1);
 
 /// An open database and its keyspaces.
 pub(crate) struct Engine {
@@ -176,6 +186,26 @@ impl Engine {
         Commit { engine: self, batch: self.database.batch().durability(Some(PersistMode::SyncData)) }
     }
 
+    /// Waits while the background threads are behind.
+    ///
+    /// The engine would do so itself in the middle of a commit, but without an end where those threads have
+    /// died of a write error. So this waits a little earlier, and finds out.
+    fn wait_for_background(&self) -> fjall::Result<()> {
+        let behind = |keyspace: &&Keyspace| {
+            keyspace.sealed_memtable_count() >= SEALED_MAX || keyspace.l0_table_count() >= UNMERGED_MAX
+        };
+        while self.keyspaces().iter().any(behind) {
+            // Writes nothing by itself; an error says that the engine takes no more writes.
+            self.database.persist(PersistMode::Buffer)?;
+            std::thread::sleep(BEHIND_PAUSE);
+        }
+        Ok(())
+    }
+
+    fn keyspaces(&self) -> [&Keyspace; 4] {
+        [&self.by_user, &self.by_item, &self.tallies, &self.meta]
+    }
+
     /// Has everything written out as tables when a journal was just sealed, so that it can go.
     ///
     /// The engine would keep a sealed journal for the sake of the least record in it, and the tally of all
@@ -183,7 +213,7 @@ impl Engine {
     fn let_go_of_sealed_journals(&self) {
         let journals = self.database.journal_count();
         if journals > self.journals.swap(journals, Ordering::Relaxed) {
-            for keyspace in [&self.by_user, &self.by_item, &self.tallies, &self.meta] {
+            for keyspace in self.keyspaces() {
                 if let Err(error) = keyspace.rotate_memtable() {
                     // Only the start-up after a crash takes longer; if it is worse, the next commit fails.
                     tracing::warn!(%error, keyspace = %keyspace.name(), "records could not be written out early");
@@ -226,6 +256,7 @@ impl Commit<'_> {
 
     /// Writes and syncs. Readers see nothing of it before it is on disk.
     pub(crate) fn finish(self) -> fjall::Result<()> {
+        self.engine.wait_for_background()?;
         self.batch.commit()?;
         self.engine.let_go_of_sealed_journals();
         Ok(())
