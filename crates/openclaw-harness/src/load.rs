@@ -7,7 +7,8 @@
 //!
 //! What counts as what: 200, 201 and 207 are accepted; 429 is throttled by a bucket, 503 by the guard; any
 //! other status and every transport error failed; no complete answer within the client timeout, counted
-//! from the intended time, is a timeout. Refused clients try again as the scenario says: after 200 ms and
+//! from the intended time, is a timeout. A retry is an attempt of its own, intended for the end of its
+//! client's wait. Refused clients try again as the scenario says: after 200 ms and
 //! 400 ms, or each time after 20 ms if they ignore backoff. `Retry-After` is not consulted, so that all
 //! controllers face the same clients.
 

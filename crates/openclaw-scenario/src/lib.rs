@@ -33,6 +33,7 @@ mod service_time;
 mod shipped;
 mod streams;
 mod trace;
+mod unique;
 
 pub use arrivals::{Arrival, Arrivals};
 pub use capacity::CapacityTimeline;

@@ -14,6 +14,7 @@ use crate::scenario::{
     Pauses, RequestClass, Scenario, ScenarioFile, Service, ServiceTime, Surge, SurgeKind, TraceArrivals,
     UserMix,
 };
+use crate::unique::UniqueFields;
 
 const FRACTION: Bounds = Bounds::closed(0.0, 1.0);
 const LEVEL: Bounds = Bounds::above(0.0, 1.0);
@@ -38,10 +39,10 @@ impl ScenarioFile {
     /// Every mistake of the file at once, each with its path.
     pub fn parse(text: &str) -> Result<Self, ScenarioErrors> {
         let issues = Issues::default();
-        let value: Value = match serde_json::from_str(text) {
+        let UniqueFields(value) = match serde_json::from_str(text) {
             Ok(value) => value,
             Err(error) => {
-                issues.add("", format!("is not JSON: {error}"));
+                issues.add("", format!("cannot be read as JSON: {error}"));
                 return issues.finish(Self { scenarios: Vec::new() });
             }
         };

@@ -70,7 +70,13 @@ fn wrong_shapes_are_named() {
     assert_eq!(issues("{}"), ["scenarios: must hold at least one scenario"]);
     assert_eq!(issues(r#"{"scenarios":7}"#), ["scenarios: must be a list, is a number"]);
     assert_eq!(issues(r#"{"scenarios":[null]}"#), ["scenarios[0]: must be an object, is null"]);
-    assert!(issues("{").first().unwrap().starts_with("is not JSON: "));
+    assert!(issues("{").first().unwrap().starts_with("cannot be read as JSON: "));
+}
+
+#[test]
+fn a_field_given_twice_is_refused_with_its_place() {
+    let found = issues(&COMPLETE.replace(r#""load": 1.3,"#, r#""load": 1.3, "load": 0.3,"#));
+    assert_eq!(found, ["cannot be read as JSON: the field \"load\" is given twice at line 14 column 30"]);
 }
 
 #[test]
