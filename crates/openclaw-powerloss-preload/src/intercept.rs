@@ -34,7 +34,7 @@ fn observe_write(
     written as ssize_t
 }
 
-/// Where a write of this many bytes at the file's own position began.
+/// What a write at the file's own position covered.
 fn began(descriptor: c_int) -> impl FnOnce(u64) -> Range<u64> {
     move |written| {
         let end = sys::position(descriptor).unwrap_or(written);
@@ -42,7 +42,7 @@ fn began(descriptor: c_int) -> impl FnOnce(u64) -> Range<u64> {
     }
 }
 
-/// Where a write at a given offset begins.
+/// What a write at a given offset covers.
 fn at(offset: off_t) -> impl FnOnce(u64) -> Range<u64> {
     let start = u64::try_from(offset).unwrap_or(0);
     move |written| start..start.saturating_add(written)
@@ -68,7 +68,9 @@ fn observe_sync(descriptor: c_int, call: c_long) -> c_int {
     if result == 0 {
         layer.finish_sync(descriptor, target);
     } else {
+        let error = std::io::Error::last_os_error().raw_os_error();
         layer.fail_sync(target);
+        set_errno(error.unwrap_or(libc::EIO));
     }
     result
 }
