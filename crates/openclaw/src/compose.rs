@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use openclaw_admin::access::{AccessPolicy, Role, Roles};
+use openclaw_admin::access::AccessPolicy;
 use openclaw_admin::health::AdminSurface;
 use openclaw_admin::listen::{Endpoint, bind, serve};
 use openclaw_admin::metrics::Exporter;
@@ -29,6 +29,7 @@ pub(crate) struct Parts {
 
 /// Registers what every part measures.
 pub(crate) fn describe_metrics() {
+    openclaw_admin::access::describe_metrics();
     openclaw_admin::listen::describe_metrics();
     openclaw_collector::describe_metrics();
     openclaw_edge::describe_metrics();
@@ -52,13 +53,7 @@ impl ServeEdge {
     pub(crate) async fn start(config: &Config, access: &AccessPolicy, exporter: &Exporter) -> Result<Self> {
         let edge = Edge::new(edge_settings(config));
         edge.export(exporter);
-        let endpoint = Endpoint {
-            name: "edge",
-            address: config.edge.listen,
-            key: "edge.listen",
-            flag: Some("--listen"),
-            roles: Roles::from_iter([Role::Collector, Role::Reader]),
-        };
+        let endpoint = Endpoint { flag: Some("--listen"), ..config.edge_endpoint() };
         let listener = bind(&endpoint, &config.exposure(access.clone()))?;
         let (address, scheme) = (listener.address(), listener.scheme());
         let limits = config.edge.serve_limits(config.shutdown.timeout);
@@ -96,28 +91,22 @@ pub(crate) struct ServeRating {
 }
 
 impl ServeRating {
-    /// Opens the store, binds and serves until `shutdown`. `endpoint` is the edge's event URL where it is not
+    /// Opens the store, binds and serves until `shutdown`. `event_endpoint` is the edge's event URL where it is not
     /// the configured one.
     pub(crate) async fn start(
         config: &Config,
         access: &AccessPolicy,
-        endpoint: Option<String>,
+        event_endpoint: Option<String>,
         shutdown: Shutdown,
     ) -> Result<Self> {
         // Bound before the store is opened: a taken port is said at once, and no folder is made for nothing.
-        let listen = Endpoint {
-            name: "rating",
-            address: config.rating.listen,
-            key: "rating.listen",
-            flag: Some("--listen"),
-            roles: Roles::from_iter([Role::Client, Role::Reader]),
-        };
-        let listener = bind(&listen, &config.exposure(access.clone()))?;
+        let endpoint = Endpoint { flag: Some("--listen"), ..config.rating_endpoint() };
+        let listener = bind(&endpoint, &config.exposure(access.clone()))?;
         let (address, scheme) = (listener.address(), listener.scheme());
         let backend = backend(config)?;
         let (folder, settings) = (config.store.folder.clone(), store_settings(config)?);
         let store = tokio::task::spawn_blocking(move || Store::open(&folder, settings)).await??;
-        let collector = Collector::start(collector_settings(config, endpoint)?)
+        let collector = Collector::start(collector_settings(config, event_endpoint)?)
             .context("the collector's HTTP client cannot be built")?;
         let service =
             RatingService::new(rating_settings(config), store.clone(), collector.admission(), backend);
@@ -185,13 +174,7 @@ impl Admin {
 
     /// Binds and serves until the process stops. Returns the URL.
     pub(crate) fn start(self, config: &Config) -> Result<(String, JoinHandle<()>)> {
-        let endpoint = Endpoint {
-            name: "admin",
-            address: config.admin.listen,
-            key: "admin.listen",
-            flag: Some("--admin-listen"),
-            roles: Roles::from_iter([Role::Reader, Role::Admin]),
-        };
+        let endpoint = Endpoint { flag: Some("--admin-listen"), ..config.admin_endpoint() };
         let listener = bind(&endpoint, &config.exposure(self.access))?;
         let url = format!("{}://{}", listener.scheme(), listener.address());
         let router = self.surface.router(listener.address(), config.admin.allowed_hosts.clone());

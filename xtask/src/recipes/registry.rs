@@ -17,4 +17,10 @@ pub(crate) const PROOFS: &[Recipe] = &[Recipe {
 }];
 
 /// Run with `cargo xtask bench NAME [--json FILE]`.
-pub(crate) const BENCHES: &[Recipe] = &[];
+pub(crate) const BENCHES: &[Recipe] = &[Recipe {
+    name: "event",
+    about: "the edge's event path beside a bare axum route that parses the same JSON",
+    settings: &[],
+    package: "openclaw-edge",
+    target: "event",
+}];

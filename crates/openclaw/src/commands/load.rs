@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use openclaw_admin::shutdown::Shutdown;
 use openclaw_harness::{
-    Load, LoadReport, LoadSettings, Pace, Progress, RatingsSource, ScenarioTraffic, Traffic,
+    Load, LoadReport, LoadSettings, Pace, Progress, RatingsSource, Traffic, raise_open_files_max,
 };
 
 use crate::cli::LoadArgs;
@@ -19,6 +19,8 @@ const RATE_PER_S: f64 = 100.0;
 
 pub(super) async fn run(args: LoadArgs) -> Result<()> {
     let shutdown = Shutdown::on_signals()?;
+    // What cannot be raised shows as failed attempts with their reason.
+    let _ = raise_open_files_max();
     let mut settings = LoadSettings::new(args.target.clone(), traffic(&args)?);
     settings.slo = args.slo;
     settings.timeout = args.timeout.unwrap_or(settings.timeout);
@@ -39,7 +41,7 @@ fn traffic(args: &LoadArgs) -> Result<Traffic> {
         if let Some(duration) = args.duration {
             scenario = scenario.scaled_to(duration.as_secs_f64());
         }
-        return Ok(Traffic::Scenario(Box::new(ScenarioTraffic::new(scenario))));
+        return Ok(Traffic::Scenario(Box::new(super::scenario::traffic(&args.scenario, scenario)?)));
     }
     let pace = match (args.rate, args.speedup) {
         (_, Some(speedup)) => Pace::Speedup(speedup),

@@ -31,6 +31,9 @@ async fn serve(loaded: Loaded, parts: Parts) -> Result<()> {
     let config = loaded.config;
     openclaw_admin::logging::init(&config.log.level, config.log.format)?;
     let started = Instant::now();
+    if let Some(files) = openclaw_harness::raise_open_files_max() {
+        tracing::debug!(files, "open files at most");
+    }
     let exporter = Exporter::install()?;
     compose::describe_metrics();
     let shutdown = Shutdown::on_signals()?;

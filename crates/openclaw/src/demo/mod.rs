@@ -37,6 +37,8 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     let exporter = Exporter::install()?;
     compose::describe_metrics();
     let shutdown = Shutdown::on_signals()?;
+    // What cannot be raised shows as failed attempts with their reason.
+    let _ = openclaw_harness::raise_open_files_max();
     let scenario = scenario(&args);
     tell(&introduction(&scenario));
 

@@ -7,7 +7,7 @@ use openclaw_admin::access::AccessPolicy;
 use openclaw_admin::metrics::Exporter;
 use openclaw_admin::shutdown::Shutdown;
 use openclaw_edge::ControllerKind;
-use openclaw_harness::{Backend, BackendHandle, Load, LoadSettings, ScenarioTraffic, Traffic};
+use openclaw_harness::{Backend, BackendHandle, Load, LoadSettings, Traffic};
 use openclaw_scenario::Scenario;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -84,7 +84,7 @@ impl Stage {
         scenario: &Scenario,
         shutdown: &Shutdown,
     ) -> Result<Run> {
-        let traffic = Traffic::Scenario(Box::new(ScenarioTraffic::new(scenario.clone())));
+        let traffic = Traffic::scenario(scenario.clone());
         let mut settings = LoadSettings::new(vec![self.rating.url()], traffic);
         settings.slo = self.slo;
         let zero = Instant::now() + CURTAIN;
