@@ -64,7 +64,7 @@ impl Bucket {
         loop {
             let view = self.view(now_ns);
             let level = view.level();
-            let bearings = Bearings { params: view.params, law: view.law, standing: Standing::Assigned };
+            let bearings = Bearings { params: view.params, standing: Standing::Assigned };
             if cost == 0 {
                 return bearings.allowed(level);
             }

@@ -103,7 +103,7 @@ impl Cell<'_> {
         self.exchange(view.word, view.word.at(view.line.position(level)))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn exchange(self, old: Word, new: Word) -> bool {
         self.word.compare_exchange(old.0, new.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }

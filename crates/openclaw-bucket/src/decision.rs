@@ -115,30 +115,26 @@ pub struct Snapshot {
     pub standing: Standing,
 }
 
-/// A bucket's side of an answer: what is the same whether tokens were taken or not.
+/// Whose numbers an answer is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bearings {
     pub(crate) params: BucketParams,
-    pub(crate) law: Law,
     pub(crate) standing: Standing,
 }
 
 impl Bearings {
-    /// Tokens were taken; `level` units are left.
-    #[inline]
+    /// Units were taken; `level` is left.
+    // Inlined always: a caller who only asks whether the request is allowed then does not pay for the rest.
+    #[inline(always)]
     pub(crate) fn allowed(self, level: i64) -> Decision {
-        Decision::Allowed(Allowed {
-            remaining: tokens(level),
-            reset_after: until_full(self.law, level),
-            params: self.params,
-            standing: self.standing,
-        })
+        let Self { params, standing } = self;
+        let reset_after = until_full(Law::of(params), level);
+        Decision::Allowed(Allowed { remaining: tokens(level), reset_after, params, standing })
     }
 
     /// The bucket holds `level` units, which are fewer than `cost`.
-    #[cold]
     pub(crate) fn limited(self, level: i64, cost: i64, refused_by: RefusedBy) -> Decision {
-        self.refused(level, wait(self.law, level, cost), refused_by)
+        self.refused(level, wait(Law::of(self.params), level, cost), refused_by)
     }
 
     /// Another bucket refused, and says when to come back.
@@ -148,7 +144,7 @@ impl Bearings {
         retry_after: Option<Duration>,
         refused_by: RefusedBy,
     ) -> Decision {
-        let Self { params, standing, .. } = self;
+        let Self { params, standing } = self;
         Decision::Limited(Limited { retry_after, remaining: tokens(level), params, standing, refused_by })
     }
 }

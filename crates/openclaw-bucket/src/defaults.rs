@@ -35,7 +35,7 @@ pub(crate) struct Epoch {
 
 impl Epoch {
     /// The line of all keys at the defaults.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn line(&self, now_ns: u64) -> Line {
         let refilled = (self.law.refilled(now_ns) as u64).wrapping_add(self.offset) & POSITION_MASK;
         let ceiling = if now_ns >= self.idle_full_ns { self.law.capacity } else { self.idle_ceiling(now_ns) };
@@ -93,7 +93,7 @@ pub(crate) struct Defaults {
 
 impl Numbered {
     // Orderings: as `Numbers::load` and `Numbers::store`, with the epoch in the place of the tag.
-    #[inline]
+    #[inline(always)]
     fn load(&self) -> Epoch {
         let capacity = f64::from_bits(self.capacity.load(Ordering::Acquire));
         let refill_rate = f64::from_bits(self.refill_rate.load(Ordering::Acquire));
@@ -126,7 +126,7 @@ impl Defaults {
     }
 
     /// The defaults now in force.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn current(&self) -> Epoch {
         loop {
             let number = self.epoch.load(Ordering::Acquire);

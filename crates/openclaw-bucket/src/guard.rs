@@ -16,10 +16,8 @@
 //! is enough everywhere. The sketch follows a moment later; two requests of one key that enter at the
 //! same instant may both count as the last below its share.
 
-#[cfg(loom)]
-use loom::sync::Arc;
-#[cfg(not(loom))]
 use std::sync::Arc;
+
 use thiserror::Error;
 
 use crate::HashSeed;

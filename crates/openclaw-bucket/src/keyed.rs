@@ -12,7 +12,7 @@ use crate::hash::KeyHash;
 use crate::numbers::Spare;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::table::{Fingerprint, Full, SlotIndex, Table};
-use crate::units::{cost_units, tokens};
+use crate::units::tokens;
 use crate::upkeep::Upkeep;
 use crate::word::Word;
 use crate::{BucketParams, Decision, RefusedBy, Settings, Snapshot, Standing};
@@ -25,9 +25,9 @@ const ENTER_ATTEMPTS: usize = 4;
 /// A token bucket per key.
 pub struct KeyedBuckets {
     hash: KeyHash,
-    table: Table,
-    defaults: Defaults,
-    upkeep: Upkeep,
+    pub(crate) table: Table,
+    pub(crate) defaults: Defaults,
+    pub(crate) upkeep: Upkeep,
     newcomers: Newcomers,
     overflow: Overflow,
 }
@@ -153,9 +153,9 @@ impl KeyedBuckets {
         self.table.sweep(slots_max, |cell, spare| self.look(cell, spare, now_ns, now_ns, Word::LEAVING))
     }
 
-    #[inline]
-    pub(crate) fn acquire(&self, key: Fingerprint, cost: f64, now_ns: u64) -> Decision {
-        let cost = cost_units(cost);
+    /// Any decision: what [`acquire`](Self::acquire) leaves over.
+    #[inline(never)]
+    pub(crate) fn acquire_with_care(&self, key: Fingerprint, cost: i64, now_ns: u64) -> Decision {
         self.keep_up(now_ns);
         if let Some(slot) = self.table.find(key)
             && let Some(decision) = self.decide(slot, key, cost, now_ns)
@@ -258,7 +258,6 @@ impl KeyedBuckets {
     }
 
     /// Decides on a slot; `None` where it is no longer the key's.
-    #[inline]
     fn decide(&self, slot: SlotIndex, key: Fingerprint, cost: i64, now_ns: u64) -> Option<Decision> {
         let cell = self.table.cell(slot);
         loop {
@@ -266,13 +265,19 @@ impl KeyedBuckets {
             if !self.table.is_still(slot, key) || view.word.leaving() {
                 return None;
             }
-            if !view.word.assigned() && self.newcomers.enforced.load(Ordering::Acquire) {
+            if !view.word.assigned() && self.newcomers_share() {
                 return self.decide_newcomer(slot, key, cost, now_ns);
             }
             if let Some(decision) = settle(cell, &view, cost, RefusedBy::Own) {
                 return Some(decision);
             }
         }
+    }
+
+    /// Whether keys at the defaults share a bucket on top of their own.
+    #[inline(always)]
+    pub(crate) fn newcomers_share(&self) -> bool {
+        self.newcomers.enforced.load(Ordering::Acquire)
     }
 
     fn decide_newcomer(&self, slot: SlotIndex, key: Fingerprint, cost: i64, now_ns: u64) -> Option<Decision> {
@@ -355,14 +360,14 @@ impl KeyedBuckets {
         }
         let epoch = self.defaults.current();
         let level = epoch.line(now_ns).ceiling.cast_signed();
-        let bearings = Bearings { params: epoch.params, law: epoch.law, standing: Standing::Default };
+        let bearings = Bearings { params: epoch.params, standing: Standing::Default };
         if cost > level {
             return Some(bearings.limited(level, cost, RefusedBy::Own));
         }
         if cost == 0 {
             return Some(bearings.allowed(level));
         }
-        if self.newcomers.enforced.load(Ordering::Acquire)
+        if self.newcomers_share()
             && let Some(retry_after) = self.newcomers.bucket.lacks(cost, now_ns)
         {
             return Some(bearings.refused(level, retry_after, RefusedBy::Newcomers));
@@ -375,7 +380,7 @@ impl KeyedBuckets {
         let cell = self.overflow.cell();
         let view = || cell.view(&self.overflow.unused, &self.defaults, now_ns);
         loop {
-            let decision = if self.newcomers.enforced.load(Ordering::Acquire) {
+            let decision = if self.newcomers_share() {
                 self.share(cell, cost, now_ns, RefusedBy::Overflow, || Some(view()))
             } else {
                 settle(cell, &view(), cost, RefusedBy::Overflow)
@@ -398,7 +403,7 @@ impl KeyedBuckets {
         self.view(key, now_ns).is_some_and(|(_, view)| view.word.assigned() && view.params == params)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fingerprint(&self, key: &[u8]) -> Fingerprint {
         Fingerprint::from_hash(self.hash.of(key))
     }
@@ -434,5 +439,5 @@ fn bearings(view: &View, refused_by: RefusedBy) -> Bearings {
         _ if view.word.assigned() => Standing::Assigned,
         _ => Standing::Default,
     };
-    Bearings { params: view.params, law: view.law, standing }
+    Bearings { params: view.params, standing }
 }

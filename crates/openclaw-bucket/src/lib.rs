@@ -7,6 +7,7 @@ mod defaults;
 pub mod fields;
 mod guard;
 mod hash;
+mod hot;
 mod keyed;
 mod memory;
 mod numbers;

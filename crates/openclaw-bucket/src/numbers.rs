@@ -17,7 +17,7 @@ impl Numbers<'_> {
     /// The two reads may belong to different writes; the caller finds out by reading the word's tag
     /// again. Acquire makes that sound: whoever sees a number of a later write also sees the tag that
     /// was changed before it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn load(self) -> BucketParams {
         let capacity = f64::from_bits(self.capacity.load(Ordering::Acquire));
         let refill_rate = f64::from_bits(self.refill_rate.load(Ordering::Acquire));

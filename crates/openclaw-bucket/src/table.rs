@@ -35,15 +35,25 @@ const NEVER: u64 = 0;
 const TOMBSTONE: u64 = 1;
 
 impl Fingerprint {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn from_hash(hash: u64) -> Self {
         // The two reserved values share their neighbours' luck: odds of 2^-63.
         Self(if hash <= TOMBSTONE { hash + 2 } else { hash })
+    }
+
+    /// The same bits, stirred: the hash of keys that count up counts up too, in long strides, and strides
+    /// that nearly meet would crowd some lines.
+    #[inline(always)]
+    fn scattered(self) -> u64 {
+        let product = u128::from(self.0) * u128::from(0x9e37_79b9_7f4a_7c15_u64);
+        (product >> 64) as u64 ^ product as u64
     }
 }
 
 const WORDS_PER_SLOT: usize = 4;
 const SLOTS_PER_LINE: usize = 2;
+/// Words in a cache line.
+const LINE: usize = WORDS_PER_SLOT * SLOTS_PER_LINE;
 /// Slots per hundred keys. Five eighths full, nine keys in ten lie in their home line, and a key costs 51 bytes.
 const SLOTS_PER_100_KEYS: usize = 160;
 /// A search never looks further than this many slots. At the fullest the table gets, a key in a
@@ -62,7 +72,8 @@ pub(crate) struct Table {
     base: usize,
     lines: u64,
     slots: usize,
-    region_slots: usize,
+    /// Slots in a region, as a power of two.
+    region_bits: u32,
     regions: Box<[Region]>,
     keys_max: usize,
     tally: Tally,
@@ -89,6 +100,26 @@ struct Region {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotIndex(usize);
 
+/// A slot, in the table's memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot<'a> {
+    fingerprint: &'a AtomicU64,
+    pub(crate) cell: Cell<'a>,
+}
+
+impl<'a> Slot<'a> {
+    #[inline(always)]
+    fn new([fingerprint, word, capacity, refill_rate]: &'a [AtomicU64; WORDS_PER_SLOT]) -> Self {
+        Self { fingerprint, cell: Cell { word, own: Numbers { capacity, refill_rate } } }
+    }
+
+    /// Whether the slot still is that key's; to be asked after its word was read.
+    #[inline(always)]
+    pub(crate) fn is_still(self, key: Fingerprint) -> bool {
+        self.fingerprint.load(Ordering::Relaxed) == key.0
+    }
+}
+
 /// The locks on everything a key's search can reach.
 #[derive(Debug)]
 pub(crate) struct Held<'a> {
@@ -105,17 +136,17 @@ impl Table {
         let lines = keys_max.saturating_mul(SLOTS_PER_100_KEYS).div_ceil(100 * SLOTS_PER_LINE).max(1);
         // A window beyond the last line, so that no search wraps around.
         let slots = lines * SLOTS_PER_LINE + WINDOW;
-        let region_slots = slots.div_ceil(REGIONS_MAX).max(WINDOW);
-        let words = zeroed(slots * WORDS_PER_SLOT + 8, pages);
+        let region_bits = slots.div_ceil(REGIONS_MAX).max(WINDOW).next_power_of_two().trailing_zeros();
+        let words = zeroed(slots * WORDS_PER_SLOT + LINE, pages);
         // The allocator aligns to less than a line; start at the first line inside.
-        let base = (words.as_ptr().addr().wrapping_neg() / 8) % 8;
+        let base = (words.as_ptr().addr().wrapping_neg() / size_of::<u64>()) % LINE;
         Self {
             words,
             base,
             lines: lines as u64,
             slots,
-            region_slots,
-            regions: (0..slots.div_ceil(region_slots)).map(|_| Region::default()).collect(),
+            region_bits,
+            regions: (0..slots.div_ceil(1 << region_bits)).map(|_| Region::default()).collect(),
             keys_max,
             tally: Tally::default(),
         }
@@ -130,7 +161,6 @@ impl Table {
     }
 
     /// The slot of a key, if it has one. Takes no lock.
-    #[inline]
     pub(crate) fn find(&self, key: Fingerprint) -> Option<SlotIndex> {
         for slot in self.window(key) {
             // Acquire: what was made of the slot before the key got it is visible.
@@ -143,6 +173,26 @@ impl Table {
         None
     }
 
+    /// The same, quickest where the slot lies in the key's home line.
+    #[inline(always)]
+    pub(crate) fn find_near(&self, key: Fingerprint) -> Option<Slot<'_>> {
+        let at = self.base + self.home(key) * WORDS_PER_SLOT;
+        let line: &[AtomicU64; LINE] = self.words[at..].first_chunk()?;
+        let first = line[0].load(Ordering::Acquire);
+        let second = line[WORDS_PER_SLOT].load(Ordering::Acquire);
+        if (first == key.0) | (second == key.0) {
+            // Which of the two it is cannot be predicted, so it is computed and not branched upon.
+            let offset = usize::from(first != key.0) * WORDS_PER_SLOT;
+            return line[offset..].first_chunk().map(Slot::new);
+        }
+        if first == NEVER || second == NEVER { None } else { self.find_beyond(key) }
+    }
+
+    #[inline(never)]
+    fn find_beyond(&self, key: Fingerprint) -> Option<Slot<'_>> {
+        self.find(key).map(|slot| Slot::new(self.slot(slot.0)))
+    }
+
     /// Whether the slot still is that key's; to be asked after its word was read.
     #[inline]
     pub(crate) fn is_still(&self, slot: SlotIndex, key: Fingerprint) -> bool {
@@ -152,20 +202,19 @@ impl Table {
     /// The bucket in a slot.
     #[inline]
     pub(crate) fn cell(&self, slot: SlotIndex) -> Cell<'_> {
-        let [_, word, capacity, refill_rate] = self.slot(slot.0);
-        Cell { word, own: Numbers { capacity, refill_rate } }
+        Slot::new(self.slot(slot.0)).cell
     }
 
     /// The spare place for the parameters of the bucket in a slot.
     #[inline]
     pub(crate) fn spare(&self, slot: SlotIndex) -> &Spare {
-        &self.regions[slot.0 / self.region_slots].spare
+        &self.regions[slot.0 >> self.region_bits].spare
     }
 
     /// Locks all that a search for `key` can reach.
     pub(crate) fn hold(&self, key: Fingerprint) -> Held<'_> {
         let window = self.window(key);
-        let (first, last) = (window.start / self.region_slots, (window.end - 1) / self.region_slots);
+        let (first, last) = (window.start >> self.region_bits, (window.end - 1) >> self.region_bits);
         // A region is no shorter than a window, so there are at most two; always taken in ascending order.
         Held {
             _first: lock(&self.regions[first].change),
@@ -207,8 +256,8 @@ impl Table {
         let mut swept = 0;
         while swept < slots {
             let slot = (from + swept) % self.slots;
-            let region = slot / self.region_slots;
-            let end = ((region + 1) * self.region_slots).min(self.slots).min(slot + slots - swept);
+            let region = slot >> self.region_bits;
+            let end = ((region + 1) << self.region_bits).min(self.slots).min(slot + slots - swept);
             let _changing = lock(&self.regions[region].change);
             for slot in slot..end {
                 let occupied = self.fingerprint(slot).load(Ordering::Relaxed) > TOMBSTONE;
@@ -235,16 +284,16 @@ impl Table {
     /// however many keys came and went. A key whose search passes `slot` would pass the slot after it too,
     /// and that one ends every search.
     fn clear_tombstones(&self, slot: usize) {
-        let region = slot / self.region_slots;
+        let region = slot >> self.region_bits;
         let behind = slot + 1;
         // The lock held covers this region only.
-        if behind >= self.slots || behind / self.region_slots != region {
+        if behind >= self.slots || behind >> self.region_bits != region {
             return;
         }
         if self.fingerprint(behind).load(Ordering::Relaxed) != NEVER {
             return;
         }
-        for slot in (region * self.region_slots..=slot).rev() {
+        for slot in (region << self.region_bits..=slot).rev() {
             if self.fingerprint(slot).load(Ordering::Relaxed) != TOMBSTONE {
                 return;
             }
@@ -252,11 +301,16 @@ impl Table {
         }
     }
 
-    #[inline]
     fn window(&self, key: Fingerprint) -> std::ops::Range<usize> {
-        let line = (u128::from(key.0) * u128::from(self.lines)) >> 64;
-        let start = line as usize * SLOTS_PER_LINE;
+        let start = self.home(key);
         start..start + WINDOW
+    }
+
+    /// The first slot of the line at which the search for a key begins.
+    #[inline(always)]
+    fn home(&self, key: Fingerprint) -> usize {
+        let line = (u128::from(key.scattered()) * u128::from(self.lines)) >> 64;
+        line as usize * SLOTS_PER_LINE
     }
 
     #[inline]
@@ -266,6 +320,7 @@ impl Table {
 
     #[inline]
     fn slot(&self, slot: usize) -> &[AtomicU64; WORDS_PER_SLOT] {
-        &self.words[self.base..].as_chunks().0[slot]
+        let at = self.base + slot * WORDS_PER_SLOT;
+        self.words[at..].first_chunk().expect("slots were counted so that the last one is whole")
     }
 }

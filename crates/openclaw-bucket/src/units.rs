@@ -51,9 +51,9 @@ impl Law {
     ///
     /// The speed is the refill rate rounded up by less than one part in 2^60: a period that is a whole
     /// number of nanoseconds then refills exactly its tokens, and a year's excess is below a unit.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(params: BucketParams) -> Self {
-        let capacity = (params.capacity() * UNITS_PER_TOKEN) as u64;
+        let capacity = whole_units(params.capacity());
         let bits = params.refill_rate().to_bits();
         let exponent = (bits >> 52) as i32 - 1023;
         // Slower than 2^-55 token per second (a token in a billion years) is no refill; this covers zero.
@@ -68,7 +68,7 @@ impl Law {
     }
 
     /// Units gained from time zero to `now_ns`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn refilled(self, now_ns: u64) -> u128 {
         (u128::from(now_ns) * u128::from(self.speed)) >> self.shift
     }
@@ -103,6 +103,16 @@ impl Law {
     }
 }
 
+/// A capacity in units, rounded down, from the double's own bits: no conversion that saturates.
+#[inline(always)]
+fn whole_units(capacity: f64) -> u64 {
+    let bits = capacity.to_bits();
+    let mantissa = (bits | 1 << 52) & ((1 << 53) - 1);
+    // capacity = mantissa * 2^(exponent - 52) tokens, and a token is 2^20 units.
+    let shift = 32 - ((bits >> 52) as i32 - 1023);
+    mantissa.checked_shr(shift.unsigned_abs()).unwrap_or(0)
+}
+
 /// `2^exponent`, for exponents a double holds.
 #[inline]
 fn exp2(exponent: u32) -> f64 {
@@ -120,7 +130,7 @@ pub(crate) struct Line {
 
 impl Line {
     /// The line of a bucket with its own parameters.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn own(law: Law, now_ns: u64) -> Self {
         Self { refilled: law.refilled(now_ns) as u64 & POSITION_MASK, ceiling: law.capacity }
     }
@@ -130,7 +140,7 @@ impl Line {
     /// Negative where the clock stands before the position: the bucket gives nothing until the clock
     /// has caught up. A distance beyond an eighth of the window (2^33 tokens' time, 99 days at 1,000
     /// tokens per second) cannot be told from a long idle time and reads as full.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn level(self, position: Option<u64>) -> i64 {
         let Some(position) = position else { return self.ceiling.cast_signed() };
         let distance = self.refilled.wrapping_sub(position) & POSITION_MASK;
@@ -141,7 +151,7 @@ impl Line {
     }
 
     /// The position at which a bucket holds `level` units.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn position(self, level: i64) -> u64 {
         self.refilled.wrapping_sub(level.cast_unsigned()) & POSITION_MASK
     }
@@ -152,7 +162,7 @@ const UNPAYABLE: i64 = i64::MAX;
 
 /// `cost` in units, rounded up; what is negative or not a number cannot be paid, so that it can
 /// neither mint tokens nor pass unnoticed.
-#[inline]
+#[inline(always)]
 pub(crate) fn cost_units(cost: f64) -> i64 {
     if cost.is_nan() || cost < 0.0 {
         return UNPAYABLE;

@@ -44,7 +44,7 @@ impl Upkeep {
     }
 
     /// Whether positions can still be relied upon at `now_ns`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_due(&self, now_ns: u64) -> bool {
         now_ns >= self.due_ns.load(Ordering::Acquire)
     }

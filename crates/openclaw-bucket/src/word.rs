@@ -35,7 +35,7 @@ impl Word {
     }
 
     /// The same numbers, another position.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at(self, position: u64) -> Self {
         // A first position opens the first generation.
         let first = u64::from(self.generation() == 0) << GENERATION_SHIFT;
@@ -49,7 +49,7 @@ impl Word {
         Self(generation << GENERATION_SHIFT | flags | position)
     }
 
-    #[inline]
+    #[inline(always)]
     fn generation(self) -> u64 {
         self.0 >> GENERATION_SHIFT
     }
@@ -61,19 +61,19 @@ impl Word {
     }
 
     /// The position, once there is one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn position(self) -> Option<u64> {
         (self.generation() != 0).then_some(self.0 & POSITION_MASK)
     }
 
     /// Whether the bucket has parameters of its own.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn assigned(self) -> bool {
         self.0 & ASSIGNED != 0
     }
 
     /// Whether the bucket's own parameters are still in the spare place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn moving(self) -> bool {
         self.0 & MOVING != 0
     }

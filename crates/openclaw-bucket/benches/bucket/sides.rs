@@ -18,7 +18,7 @@ pub(crate) trait Side: Sync {
 
 /// So much is refilled that nearly every call is allowed: a refusal would spare the write.
 const CAPACITY: f64 = 1e6;
-const REFILL_RATE: f64 = 1e6;
+const REFILL_RATE: f64 = 2e8;
 
 /// Ours.
 pub(crate) struct Ours {

@@ -1,0 +1,53 @@
+//! The decision that nearly every call is: a known key, enough tokens, nobody in the way.
+//!
+//! The general path (`keyed.rs`) gives the same answer. This one exists because the time of a decision is the time
+//! of its longest chain of dependent instructions: it reads one cache line, branches on nothing that
+//! cannot be predicted, tries one exchange, and leaves everything else (an unseen key, a refusal, a
+//! change under way, a lost race) to the general path, from the start. It is inlined into the caller, so
+//! that who only asks `is_allowed()` computes no more than that.
+
+use crate::decision::Bearings;
+use crate::sync::Ordering;
+use crate::table::Fingerprint;
+use crate::units::{Law, Line, cost_units};
+use crate::word::Word;
+use crate::{Decision, KeyedBuckets, Standing};
+
+impl KeyedBuckets {
+    #[inline(always)]
+    pub(crate) fn acquire(&self, key: Fingerprint, cost: f64, now_ns: u64) -> Decision {
+        let cost = cost_units(cost);
+        match self.acquire_at_once(key, cost, now_ns) {
+            Some((bearings, level)) => bearings.allowed(level),
+            None => self.acquire_with_care(key, cost, now_ns),
+        }
+    }
+
+    /// Takes the units if that is plain sailing, and gives the level that is left.
+    #[inline(always)]
+    fn acquire_at_once(&self, key: Fingerprint, cost: i64, now_ns: u64) -> Option<(Bearings, i64)> {
+        let slot = self.table.find_near(key)?;
+        let word = Word(slot.cell.word.load(Ordering::Acquire));
+        // After the word was read; and `moving` covers slots that are changing hands.
+        if !slot.is_still(key) || word.moving() || self.upkeep.is_due(now_ns) {
+            return None;
+        }
+        let (params, line, standing) = if word.assigned() {
+            // No second look at the tag: if these numbers are newer than the word, the exchange fails.
+            let params = slot.cell.own.load();
+            (params, Line::own(Law::of(params), now_ns), Standing::Assigned)
+        } else {
+            if self.newcomers_share() {
+                return None;
+            }
+            let epoch = self.defaults.current();
+            (epoch.params, epoch.line(now_ns), Standing::Default)
+        };
+        let left = line.level(word.position()) - cost;
+        if left < 0 || cost == 0 {
+            return None;
+        }
+        let committed = slot.cell.exchange(word, word.at(line.position(left)));
+        committed.then_some((Bearings { params, standing }, left))
+    }
+}
