@@ -18,6 +18,7 @@ const DURATION: Duration = Duration::from_secs(30);
 const RATE_PER_S: f64 = 100.0;
 
 pub(super) async fn run(args: LoadArgs) -> Result<()> {
+    args.json.as_deref().map_or(Ok(()), check_writable)?;
     let shutdown = Shutdown::on_signals()?;
     // What cannot be raised shows as failed attempts with their reason.
     let _ = raise_open_files_max();
@@ -88,6 +89,12 @@ fn summary(done: &LoadReport) -> String {
         text.push_str(&format!("\n{count} x {reason}"));
     }
     text
+}
+
+/// Finds out whether `path` can be written before minutes are spent on what should go there.
+pub(crate) fn check_writable(path: &Path) -> Result<()> {
+    let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    opened.map(drop).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// Writes `value` to `path` as JSON.

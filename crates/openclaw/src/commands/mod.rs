@@ -15,7 +15,7 @@ use crate::cli::{Cli, Command, ConfigArgs};
 use crate::config::{self, FlagOverride, Inputs, Loaded};
 use crate::demo;
 
-pub(crate) use load::write_json;
+pub(crate) use load::{check_writable, write_json};
 
 /// Runs the command that was asked for.
 ///

@@ -17,7 +17,7 @@ use openclaw_edge::ControllerKind;
 use openclaw_scenario::Scenario;
 
 use crate::cli::DemoArgs;
-use crate::commands::write_json;
+use crate::commands::{check_writable, write_json};
 use crate::compose::{self, Admin};
 use crate::config::Config;
 use crate::terminal::{report as tell, say};
@@ -34,6 +34,7 @@ const REFILL_RATE: f64 = 100.0;
 
 pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     openclaw_admin::logging::init("warn", openclaw_admin::logging::LogFormat::Text)?;
+    args.json.as_deref().map_or(Ok(()), check_writable)?;
     let exporter = Exporter::install()?;
     compose::describe_metrics();
     let shutdown = Shutdown::on_signals()?;
