@@ -1,0 +1,128 @@
+//! From configuration keys to each part's settings.
+//!
+//! Here and nowhere else: the parts know no configuration file, and the configuration knows no part.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use openclaw_collector::{CollectorSettings, EdgeTarget};
+use openclaw_controller::{AimdSettings, Bounds, GuardLaw, LoopSettings};
+use openclaw_edge::EdgeSettings;
+use openclaw_protocol::{BucketPolicy, ContextVocabulary, RatingRules, ScoreRange};
+use openclaw_rating::{Backend, RatingSettings};
+use openclaw_store::{ScoreScale, StoreSettings};
+
+use crate::config::Config;
+
+fn defaults(config: &Config) -> BucketPolicy {
+    BucketPolicy { bucket_size: config.limits.bucket_size, refill_rate: config.limits.refill_rate }
+}
+
+fn bounds(config: &Config) -> Bounds {
+    Bounds {
+        bucket_size_min: config.limits.bucket_size_min,
+        bucket_size_max: config.limits.bucket_size_max,
+        refill_rate_min: config.limits.refill_rate_min,
+        refill_rate_max: config.limits.refill_rate_max,
+    }
+}
+
+fn scores(config: &Config) -> ScoreRange {
+    ScoreRange { min: config.rating.score_min, max: config.rating.score_max }
+}
+
+pub(super) fn edge_settings(config: &Config) -> EdgeSettings {
+    EdgeSettings {
+        controller: config.edge.controller,
+        control: LoopSettings {
+            slo_s: config.slo.latency.as_secs_f64(),
+            tick_ns: nanoseconds(config.edge.tick),
+            start_per_s: config.edge.start_per_s,
+            defaults: defaults(config),
+            bounds: bounds(config),
+            users_max: config.edge.users_max,
+            sources_max: config.edge.collectors_max,
+            ttl_ns: nanoseconds(config.edge.ttl),
+        },
+        aimd: AimdSettings {
+            start_per_s: config.edge.start_per_s,
+            increase_fraction: config.aimd.increase_fraction,
+            backoff_ratio: config.aimd.backoff_ratio,
+            window_s: config.aimd.window.as_secs_f64(),
+        },
+        scores: scores(config),
+        services_max: config.edge.services_max,
+        body_bytes_max: config.edge.body_bytes_max,
+        body_timeout: config.edge.body_timeout,
+        metrics_users_max: config.metrics.users_max,
+        ..EdgeSettings::default()
+    }
+}
+
+pub(super) fn collector_settings(config: &Config, endpoint: Option<String>) -> Result<CollectorSettings> {
+    let token = config.collector.token.as_ref().map(|token| token.expose().to_owned());
+    // A collector in the edge's own process needs no token of its own: any collector's will do.
+    let token = token.or_else(|| {
+        let own = config.access.collector_tokens.first();
+        own.filter(|_| endpoint.is_some()).map(|token| token.expose().to_owned())
+    });
+    let endpoint = endpoint.or_else(|| config.collector.event_endpoint.as_ref().map(ToString::to_string));
+    let edge = endpoint.map(|url| EdgeTarget::new(&url, token, config.collector.timeout)).transpose()?;
+    Ok(CollectorSettings {
+        service: config.collector.service.clone(),
+        edge,
+        slo: config.slo.latency,
+        flush_interval: config.collector.flush_interval,
+        batch_max: config.collector.batch_events_max,
+        queue_max: config.collector.queue_events_max,
+        users_max: config.collector.users_max.min(config.limits.users_max),
+        defaults: defaults(config),
+        bounds: bounds(config),
+        start_per_s: config.edge.start_per_s,
+        guard: config.guard.enabled,
+        guard_law: GuardLaw { floor_in_time: config.guard.start_in_flight as f64, ..GuardLaw::default() },
+        ttl: config.edge.ttl,
+    })
+}
+
+pub(super) fn rating_settings(config: &Config) -> RatingSettings {
+    let vocabulary = ContextVocabulary {
+        device_types: config.context.device_types.clone(),
+        network_qualities: config.context.network_qualities.clone(),
+        regions: config.context.regions.clone(),
+    };
+    let future_tolerance_ms = u64::try_from(config.rating.future_tolerance.as_millis()).unwrap_or(u64::MAX);
+    RatingSettings {
+        rules: RatingRules { scores: scores(config), vocabulary, future_tolerance_ms },
+        region: config.rating.region.clone(),
+        body_bytes_max: config.rating.body_bytes_max,
+        body_timeout: config.rating.body_timeout,
+        batch_max: config.rating.batch_ratings_max,
+    }
+}
+
+pub(super) fn store_settings(config: &Config) -> Result<StoreSettings> {
+    let bins = StoreSettings::default().scale.bins();
+    let bins = u16::try_from(bins).unwrap_or(u16::MAX);
+    let scale = ScoreScale::new(config.rating.score_min, config.rating.score_max, bins)
+        .map_err(anyhow::Error::msg)
+        .context("rating.scoreMin and rating.scoreMax")?;
+    Ok(StoreSettings {
+        scale,
+        prior_ratings: u32::try_from(config.store.prior_ratings).unwrap_or(u32::MAX),
+        queue_ratings_max: config.store.queue_ratings_max,
+        commit_ratings_max: config.store.commit_ratings_max,
+        retry_interval: config.store.retry_interval,
+        cache_bytes: config.store.cache_bytes,
+        ..StoreSettings::default()
+    })
+}
+
+pub(super) fn backend(config: &Config) -> Result<Option<Backend>> {
+    let url = config.rating.backend_url.as_ref();
+    Ok(url.map(|url| Backend::new(&url.to_string(), config.rating.backend_timeout)).transpose()?)
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
