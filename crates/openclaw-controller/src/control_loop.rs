@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use indexmap::IndexMap;
 use openclaw_protocol::{
     BucketPolicy, CollectorInfo, Outcome, RatingEvent, Reason, Totals, UserCounts, UserId,
 };
@@ -13,7 +12,8 @@ use crate::demand::Level;
 use crate::explanation::Explanation;
 use crate::little_guard::LittleGuard;
 use crate::observation::{Action, Controller, Observation, SharedAction};
-use crate::signals::{Flow, Signals};
+use crate::signals::Signals;
+use crate::sources::{Advance, DIRECT, News, Sources};
 use crate::users::{Sharing, SourceId, Users};
 
 /// Settings of a [`ControlLoop`].
@@ -91,19 +91,6 @@ pub struct Assignment {
     pub reason: Reason,
 }
 
-/// The source of events that come without an envelope.
-const DIRECT: SourceId = 0;
-
-#[derive(Debug)]
-struct Source {
-    id: SourceId,
-    epoch: u64,
-    seq: u64,
-    flow: Flow,
-    in_flight: f64,
-    seen_ns: u64,
-}
-
 #[derive(Clone, Copy, Debug)]
 enum Decision {
     /// Nothing measured yet.
@@ -123,10 +110,7 @@ pub struct ControlLoop {
     fallback: LittleGuard,
     signals: Signals,
     users: Users,
-    sources: IndexMap<String, Source>,
-    sources_ever: SourceId,
-    direct: Source,
-    direct_totals: Totals,
+    sources: Sources,
     decision: Decision,
     ticked_ns: u64,
 }
@@ -147,23 +131,12 @@ impl ControlLoop {
     #[must_use]
     pub fn new(settings: LoopSettings, controller: Box<dyn Controller>, now_ns: u64) -> Self {
         let ticks_per_s = (NS_PER_S / settings.tick_ns.max(1) as f64).round() as usize;
-        let source = |id| Source {
-            id,
-            epoch: 0,
-            seq: 0,
-            flow: Flow::new(Totals::default()),
-            in_flight: 0.0,
-            seen_ns: now_ns,
-        };
         Self {
             controller,
             fallback: LittleGuard::new(settings.start_per_s),
             signals: Signals::new(settings.slo_s, ticks_per_s),
             users: Users::new(settings.users_max, settings.ttl_ns, now_ns),
-            sources: IndexMap::new(),
-            sources_ever: DIRECT,
-            direct: source(DIRECT),
-            direct_totals: Totals::default(),
+            sources: Sources::new(settings.sources_max),
             decision: Decision::Unknown,
             ticked_ns: now_ns,
             settings,
@@ -194,26 +167,12 @@ impl ControlLoop {
     /// Takes a collector's counters. A report that is older than the last one of its collector, or delivered
     /// twice, changes nothing. Returns false where too many collectors are known to take another.
     pub fn report(&mut self, report: &Report<'_>, now_ns: u64) -> bool {
-        let known = self.sources.get(&report.collector.id);
-        let (baseline, interval_s) = match known {
-            Some(source) if source.epoch == report.collector.epoch => {
-                if report.seq <= source.seq {
-                    return true;
-                }
-                (false, now_ns.saturating_sub(source.seen_ns) as f64 / NS_PER_S)
-            }
-            Some(source) if source.epoch > report.collector.epoch => return true,
-            // A collector that starts now counts from zero; of one that was running before this loop began,
-            // the first report only tells where its counters stand.
-            _ => (report.seq > 1, self.settings.tick_ns as f64 / NS_PER_S),
+        let tick_s = self.settings.tick_ns as f64 / NS_PER_S;
+        let News { source: id, attempts, baseline } = match self.sources.advance(report, tick_s, now_ns) {
+            Advance::News(news) => news,
+            Advance::Stale => return true,
+            Advance::Full => return false,
         };
-        let Some(source) = self.enter_source(report, baseline, now_ns) else { return false };
-        let attempts = source.flow.advance(report.totals, interval_s.max(1e-3));
-        source.seq = report.seq;
-        source.in_flight = f64::from(report.in_flight);
-        source.seen_ns = now_ns;
-        let id = source.id;
-
         let (mut by_known, mut by_newcomers) = (0_u64, 0_u64);
         for user in report.users {
             let counters = (user.attempts, user.throttled);
@@ -230,28 +189,6 @@ impl ControlLoop {
         true
     }
 
-    fn enter_source(&mut self, report: &Report<'_>, baseline: bool, now_ns: u64) -> Option<&mut Source> {
-        let info = report.collector;
-        let same_epoch = self.sources.get(&info.id).is_some_and(|source| source.epoch == info.epoch);
-        if !same_epoch {
-            if self.sources.len() >= self.settings.sources_max && !self.sources.contains_key(&info.id) {
-                return None;
-            }
-            self.sources_ever += 1;
-            let start = if baseline { report.totals } else { Totals::default() };
-            let source = Source {
-                id: self.sources_ever,
-                epoch: info.epoch,
-                seq: 0,
-                flow: Flow::new(start),
-                in_flight: 0.0,
-                seen_ns: now_ns,
-            };
-            self.sources.insert(info.id.clone(), source);
-        }
-        self.sources.get_mut(&info.id)
-    }
-
     /// Takes the latency and outcome of one event.
     pub fn observe_event(&mut self, event: &RatingEvent) {
         match (event.outcome, event.latency_ms) {
@@ -266,15 +203,7 @@ impl ControlLoop {
     pub fn observe_direct(&mut self, event: &RatingEvent, now_ns: u64) {
         self.observe_event(event);
         let outcome = event.outcome.unwrap_or(Outcome::Accepted);
-        let totals = &mut self.direct_totals;
-        totals.attempts += 1;
-        totals.accepted += u64::from(outcome != Outcome::Throttled);
-        totals.throttled += u64::from(outcome == Outcome::Throttled);
-        totals.completed += u64::from(outcome == Outcome::Accepted);
-        totals.failed += u64::from(matches!(outcome, Outcome::Failed | Outcome::Timeout));
-        if let Some(in_flight) = event.in_flight {
-            self.direct.in_flight = f64::from(in_flight);
-        }
+        self.sources.count_direct(outcome, event.in_flight);
         self.users.record_one(&event.user_id, DIRECT, outcome == Outcome::Throttled, now_ns);
     }
 
@@ -286,14 +215,10 @@ impl ControlLoop {
         }
         let interval_s = now_ns.saturating_sub(self.ticked_ns) as f64 / NS_PER_S;
         self.ticked_ns = now_ns;
-        self.direct.flow.advance(self.direct_totals, interval_s);
-        let ttl_ns = self.settings.ttl_ns;
-        self.sources.retain(|_, source| now_ns.saturating_sub(source.seen_ns) <= ttl_ns);
+        self.sources.tick(interval_s, self.settings.ttl_ns, now_ns);
         self.users.sweep(now_ns);
 
-        let sources = || self.sources.values().chain(std::iter::once(&self.direct));
-        let in_flight = sources().map(|source| source.in_flight).sum();
-        let flows = sources().map(|source| &source.flow);
+        let (flows, in_flight) = (self.sources.flows(), self.sources.in_flight());
         let Some(observation) = self.signals.observe(flows, in_flight, now_ns) else { return true };
         let mut action = self.controller.decide(&observation);
         let mut reason = Reason::Controller;
@@ -353,11 +278,8 @@ impl ControlLoop {
     }
 
     fn sharing<'a>(&self, action: &'a SharedAction, level: Level, collector: Option<&str>) -> Sharing<'a> {
-        let source = collector.and_then(|id| self.sources.get(id)).unwrap_or(&self.direct);
-        let demand = |source: &Source| source.flow.demand_per_s();
-        let total: f64 = self.sources.values().map(demand).sum::<f64>() + demand(&self.direct);
-        let source_share = if total > 0.0 { demand(source) / total } else { 1.0 };
-        Sharing { action, level, source: source.id, source_share }
+        let (source, source_share) = self.sources.share(collector);
+        Sharing { action, level, source, source_share }
     }
 
     /// The busiest users with their parameters over all collectors, busiest first, at most `count`, and the

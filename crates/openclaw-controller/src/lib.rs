@@ -17,6 +17,7 @@ mod latency;
 mod little_guard;
 mod observation;
 mod signals;
+mod sources;
 mod users;
 
 pub use aimd::{Aimd, AimdSettings};
