@@ -115,6 +115,24 @@ pub struct Snapshot {
     pub standing: Standing,
 }
 
+/// What a request asks of a bucket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    /// Units to take.
+    pub(crate) cost: i64,
+    /// The fraction of the capacity to leave in the bucket.
+    pub(crate) reserve: f64,
+}
+
+impl Ask {
+    /// The units that must be in the bucket.
+    pub(crate) fn needs(self, params: BucketParams) -> i64 {
+        // A conversion that turns NaN and negative fractions into no reserve at all.
+        let reserved = (self.reserve * Law::of(params).capacity as f64) as u64;
+        self.cost.saturating_add_unsigned(reserved)
+    }
+}
+
 /// Whose numbers an answer is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bearings {

@@ -6,7 +6,7 @@
 //! change under way, a lost race) to the general path, from the start. It is inlined into the caller, so
 //! that who only asks `is_allowed()` computes no more than that.
 
-use crate::decision::Bearings;
+use crate::decision::{Ask, Bearings};
 use crate::sync::Ordering;
 use crate::table::Fingerprint;
 use crate::units::{Law, Line, cost_units};
@@ -19,17 +19,25 @@ impl KeyedBuckets {
         let cost = cost_units(cost);
         match self.acquire_at_once(key, cost, now_ns) {
             Some((bearings, level)) => bearings.allowed(level),
-            None => self.acquire_with_care(key, cost, now_ns),
+            None => self.acquire_with_care(key, Ask { cost, reserve: 0.0 }, now_ns),
         }
     }
 
     /// Takes the units if that is plain sailing, and gives the level that is left.
     #[inline(always)]
     fn acquire_at_once(&self, key: Fingerprint, cost: i64, now_ns: u64) -> Option<(Bearings, i64)> {
-        let slot = self.table.find_near(key)?;
-        let word = Word(slot.cell.word.load(Ordering::Acquire));
-        // After the word was read; and `moving` covers slots that are changing hands.
-        if !slot.is_still(key) || word.moving() || self.upkeep.is_due(now_ns) {
+        let mut slot = self.table.guess(key)?;
+        let mut word = Word(slot.cell.word.load(Ordering::Acquire));
+        // After the word was read: it is this key's word then.
+        if !slot.is_still(key) {
+            slot = self.table.find_slot(key)?;
+            word = Word(slot.cell.word.load(Ordering::Acquire));
+            if !slot.is_still(key) {
+                return None;
+            }
+        }
+        // `moving` covers slots that are changing hands too.
+        if word.moving() || self.upkeep.is_due(now_ns) {
             return None;
         }
         let (params, line, standing) = if word.assigned() {

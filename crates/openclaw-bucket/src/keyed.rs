@@ -6,13 +6,13 @@ use thiserror::Error;
 
 use crate::bucket::{Bucket, Taken};
 use crate::cell::{Cell, View};
-use crate::decision::Bearings;
+use crate::decision::{Ask, Bearings};
 use crate::defaults::Defaults;
 use crate::hash::KeyHash;
 use crate::numbers::Spare;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::table::{Fingerprint, Full, SlotIndex, Table};
-use crate::units::tokens;
+use crate::units::{cost_units, tokens};
 use crate::upkeep::Upkeep;
 use crate::word::Word;
 use crate::{BucketParams, Decision, RefusedBy, Settings, Snapshot, Standing};
@@ -80,6 +80,13 @@ impl KeyedBuckets {
     #[inline]
     pub fn try_acquire(&self, key: &str, cost: f64, now_ns: u64) -> Decision {
         self.acquire(self.fingerprint(key.as_bytes()), cost, now_ns)
+    }
+
+    /// The same for a request of lower priority, which must leave a `reserve` of the bucket's capacity (0 to 1)
+    /// to those of higher priority.
+    pub fn try_acquire_reserving(&self, key: &str, cost: f64, reserve: f64, now_ns: u64) -> Decision {
+        let ask = Ask { cost: cost_units(cost), reserve };
+        self.acquire_with_care(self.fingerprint(key.as_bytes()), ask, now_ns)
     }
 
     /// Gives a key parameters of its own.
@@ -155,14 +162,14 @@ impl KeyedBuckets {
 
     /// Any decision: what [`acquire`](Self::acquire) leaves over.
     #[inline(never)]
-    pub(crate) fn acquire_with_care(&self, key: Fingerprint, cost: i64, now_ns: u64) -> Decision {
+    pub(crate) fn acquire_with_care(&self, key: Fingerprint, ask: Ask, now_ns: u64) -> Decision {
         self.keep_up(now_ns);
         if let Some(slot) = self.table.find(key)
-            && let Some(decision) = self.decide(slot, key, cost, now_ns)
+            && let Some(decision) = self.decide(slot, key, ask, now_ns)
         {
             return decision;
         }
-        self.meet(key, cost, now_ns)
+        self.meet(key, ask, now_ns)
     }
 
     pub(crate) fn assign(
@@ -258,7 +265,7 @@ impl KeyedBuckets {
     }
 
     /// Decides on a slot; `None` where it is no longer the key's.
-    fn decide(&self, slot: SlotIndex, key: Fingerprint, cost: i64, now_ns: u64) -> Option<Decision> {
+    fn decide(&self, slot: SlotIndex, key: Fingerprint, ask: Ask, now_ns: u64) -> Option<Decision> {
         let cell = self.table.cell(slot);
         loop {
             let view = cell.view(self.table.spare(slot), &self.defaults, now_ns);
@@ -266,9 +273,9 @@ impl KeyedBuckets {
                 return None;
             }
             if !view.word.assigned() && self.newcomers_share() {
-                return self.decide_newcomer(slot, key, cost, now_ns);
+                return self.decide_newcomer(slot, key, ask, now_ns);
             }
-            if let Some(decision) = settle(cell, &view, cost, RefusedBy::Own) {
+            if let Some(decision) = settle(cell, &view, ask, RefusedBy::Own) {
                 return Some(decision);
             }
         }
@@ -280,9 +287,9 @@ impl KeyedBuckets {
         self.newcomers.enforced.load(Ordering::Acquire)
     }
 
-    fn decide_newcomer(&self, slot: SlotIndex, key: Fingerprint, cost: i64, now_ns: u64) -> Option<Decision> {
+    fn decide_newcomer(&self, slot: SlotIndex, key: Fingerprint, ask: Ask, now_ns: u64) -> Option<Decision> {
         let view = || self.view(key, now_ns).filter(|(found, _)| *found == slot).map(|(_, view)| view);
-        self.share(self.table.cell(slot), cost, now_ns, RefusedBy::Own, view)
+        self.share(self.table.cell(slot), ask, now_ns, RefusedBy::Own, view)
     }
 
     /// Decides for a key at the defaults with the newcomers' bucket on top: its own is asked first, so that
@@ -291,7 +298,7 @@ impl KeyedBuckets {
     fn share(
         &self,
         cell: Cell<'_>,
-        cost: i64,
+        ask: Ask,
         now_ns: u64,
         refused_by: RefusedBy,
         view: impl Fn() -> Option<View>,
@@ -300,9 +307,9 @@ impl KeyedBuckets {
         let decision = loop {
             let Some(view) = view() else { break None };
             let level = view.level();
-            let shares = !view.word.assigned() && cost > 0 && cost <= level;
+            let shares = !view.word.assigned() && ask.cost > 0 && ask.needs(view.params) <= level;
             if shares && !paid {
-                match self.newcomers.bucket.take(cost, now_ns) {
+                match self.newcomers.bucket.take(ask.cost, now_ns) {
                     Taken::Yes => paid = true,
                     Taken::No(retry_after) => {
                         break Some(bearings(&view, refused_by).refused(
@@ -313,7 +320,7 @@ impl KeyedBuckets {
                     }
                 }
             }
-            if let Some(decision) = settle(cell, &view, cost, refused_by) {
+            if let Some(decision) = settle(cell, &view, ask, refused_by) {
                 if paid && shares && decision.is_allowed() {
                     return Some(decision);
                 }
@@ -321,17 +328,17 @@ impl KeyedBuckets {
             }
         };
         if paid {
-            self.newcomers.bucket.refund(cost);
+            self.newcomers.bucket.refund(ask.cost);
         }
         decision
     }
 
     /// The first decision on a key, or one that lost its slot on the way.
     #[cold]
-    fn meet(&self, key: Fingerprint, cost: i64, now_ns: u64) -> Decision {
+    fn meet(&self, key: Fingerprint, ask: Ask, now_ns: u64) -> Decision {
         let mut attempts = 0;
         while attempts < ENTER_ATTEMPTS {
-            if let Some(refusal) = self.refuse_unseen(key, cost, now_ns) {
+            if let Some(refusal) = self.refuse_unseen(key, ask, now_ns) {
                 return refusal;
             }
             let entered = {
@@ -341,7 +348,7 @@ impl KeyedBuckets {
             match entered {
                 // A slot lost again before the decision was a full bucket: no reason to give up.
                 Ok(slot) => {
-                    if let Some(decision) = self.decide(slot, key, cost, now_ns) {
+                    if let Some(decision) = self.decide(slot, key, ask, now_ns) {
                         return decision;
                     }
                 }
@@ -349,26 +356,27 @@ impl KeyedBuckets {
                 Err(Full) => attempts += 1,
             }
         }
-        self.overflow(cost, now_ns)
+        self.overflow(ask, now_ns)
     }
 
     /// Refuses an unseen key what an idle key would be refused too, without remembering it: a flood
     /// of made-up keys then leaves no trace.
-    fn refuse_unseen(&self, key: Fingerprint, cost: i64, now_ns: u64) -> Option<Decision> {
+    fn refuse_unseen(&self, key: Fingerprint, ask: Ask, now_ns: u64) -> Option<Decision> {
         if self.table.find(key).is_some() {
             return None;
         }
         let epoch = self.defaults.current();
         let level = epoch.line(now_ns).ceiling.cast_signed();
         let bearings = Bearings { params: epoch.params, standing: Standing::Default };
-        if cost > level {
-            return Some(bearings.limited(level, cost, RefusedBy::Own));
-        }
-        if cost == 0 {
+        if ask.cost == 0 {
             return Some(bearings.allowed(level));
         }
+        let needed = ask.needs(epoch.params);
+        if needed > level {
+            return Some(bearings.limited(level, needed, RefusedBy::Own));
+        }
         if self.newcomers_share()
-            && let Some(retry_after) = self.newcomers.bucket.lacks(cost, now_ns)
+            && let Some(retry_after) = self.newcomers.bucket.lacks(ask.cost, now_ns)
         {
             return Some(bearings.refused(level, retry_after, RefusedBy::Newcomers));
         }
@@ -376,14 +384,14 @@ impl KeyedBuckets {
     }
 
     #[cold]
-    fn overflow(&self, cost: i64, now_ns: u64) -> Decision {
+    fn overflow(&self, ask: Ask, now_ns: u64) -> Decision {
         let cell = self.overflow.cell();
         let view = || cell.view(&self.overflow.unused, &self.defaults, now_ns);
         loop {
             let decision = if self.newcomers_share() {
-                self.share(cell, cost, now_ns, RefusedBy::Overflow, || Some(view()))
+                self.share(cell, ask, now_ns, RefusedBy::Overflow, || Some(view()))
             } else {
-                settle(cell, &view(), cost, RefusedBy::Overflow)
+                settle(cell, &view(), ask, RefusedBy::Overflow)
             };
             if let Some(decision) = decision {
                 return decision;
@@ -422,14 +430,18 @@ impl fmt::Debug for KeyedBuckets {
 
 /// Takes `cost` units from a bucket as seen; `None` where it has changed since.
 #[inline]
-fn settle(cell: Cell<'_>, view: &View, cost: i64, refused_by: RefusedBy) -> Option<Decision> {
+fn settle(cell: Cell<'_>, view: &View, ask: Ask, refused_by: RefusedBy) -> Option<Decision> {
     let level = view.level();
     let bearings = bearings(view, refused_by);
-    if cost > level && cost > 0 {
-        return Some(bearings.limited(level, cost, refused_by));
+    if ask.cost == 0 {
+        return Some(bearings.allowed(level));
     }
-    let left = level - cost;
-    (cost == 0 || cell.commit(view, left)).then(|| bearings.allowed(left))
+    let needed = ask.needs(view.params);
+    if needed > level {
+        return Some(bearings.limited(level, needed, refused_by));
+    }
+    let left = level - ask.cost;
+    cell.commit(view, left).then(|| bearings.allowed(left))
 }
 
 #[inline]

@@ -113,7 +113,7 @@ impl<'a> Slot<'a> {
         Self { fingerprint, cell: Cell { word, own: Numbers { capacity, refill_rate } } }
     }
 
-    /// Whether the slot still is that key's; to be asked after its word was read.
+    /// Whether the slot is that key's; to be asked after its word was read.
     #[inline(always)]
     pub(crate) fn is_still(self, key: Fingerprint) -> bool {
         self.fingerprint.load(Ordering::Relaxed) == key.0
@@ -173,23 +173,21 @@ impl Table {
         None
     }
 
-    /// The same, quickest where the slot lies in the key's home line.
+    /// The slot of a key if it lies in the key's home line, as nearly all do; otherwise some other slot, which
+    /// [`Slot::is_still`] tells.
     #[inline(always)]
-    pub(crate) fn find_near(&self, key: Fingerprint) -> Option<Slot<'_>> {
+    pub(crate) fn guess(&self, key: Fingerprint) -> Option<Slot<'_>> {
         let at = self.base + self.home(key) * WORDS_PER_SLOT;
         let line: &[AtomicU64; LINE] = self.words[at..].first_chunk()?;
-        let first = line[0].load(Ordering::Acquire);
-        let second = line[WORDS_PER_SLOT].load(Ordering::Acquire);
-        if (first == key.0) | (second == key.0) {
-            // Which of the two it is cannot be predicted, so it is computed and not branched upon.
-            let offset = usize::from(first != key.0) * WORDS_PER_SLOT;
-            return line[offset..].first_chunk().map(Slot::new);
-        }
-        if first == NEVER || second == NEVER { None } else { self.find_beyond(key) }
+        // Which of the two it is cannot be predicted, so it is computed and not branched upon.
+        let is_first = line[0].load(Ordering::Acquire) == key.0;
+        let offset = std::hint::select_unpredictable(is_first, 0, WORDS_PER_SLOT);
+        line[offset..].first_chunk().map(Slot::new)
     }
 
+    /// The slot of a key, wherever it lies.
     #[inline(never)]
-    fn find_beyond(&self, key: Fingerprint) -> Option<Slot<'_>> {
+    pub(crate) fn find_slot(&self, key: Fingerprint) -> Option<Slot<'_>> {
         self.find(key).map(|slot| Slot::new(self.slot(slot.0)))
     }
 

@@ -70,7 +70,13 @@ impl Law {
     /// Units gained from time zero to `now_ns`.
     #[inline(always)]
     pub(crate) fn refilled(self, now_ns: u64) -> u128 {
-        (u128::from(now_ns) * u128::from(self.speed)) >> self.shift
+        let product = u128::from(now_ns) * u128::from(self.speed);
+        // Below 512 tokens per second the lower half falls away; a shift across both halves is dear.
+        if self.shift >= 64 {
+            u128::from((product >> 64) as u64 >> (self.shift - 64))
+        } else {
+            product >> self.shift
+        }
     }
 
     /// Whether anything is ever refilled.

@@ -240,6 +240,20 @@ fn the_overflow_bucket_shares_the_newcomers_bucket_too() {
 }
 
 #[test]
+fn requests_of_lower_priority_leave_the_reserve_to_others() {
+    let buckets = table(params(10.0, 10.0), 100);
+    let low = |now| buckets.try_acquire_reserving("a", 1.0, 0.4, now);
+    assert_eq!((0..20).filter(|_| low(0).is_allowed()).count(), 6);
+    let Decision::Limited(limited) = low(0) else { panic!("allowed") };
+    assert_eq!((limited.remaining, limited.retry_after), (4.0, Some(Duration::from_millis(100))));
+    assert_eq!(allowed_in_a_row(&buckets, "a", 0), 4);
+    assert!(!low(500 * MILLISECOND - 1).is_allowed());
+    assert!(low(500 * MILLISECOND).is_allowed());
+    assert!(!buckets.try_acquire_reserving("b", 1.0, 1.0, 0).is_allowed(), "all is reserved");
+    assert!(buckets.try_acquire_reserving("b", 1.0, f64::NAN, 0).is_allowed(), "no reserve");
+}
+
+#[test]
 fn a_clock_that_goes_back_neither_mints_nor_locks_out() {
     let buckets = table(params(10.0, 10.0), 100);
     let now = 1000 * SECOND;
