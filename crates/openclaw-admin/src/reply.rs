@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
@@ -63,6 +64,20 @@ impl ProblemReply {
 impl From<Problem> for ProblemReply {
     fn from(problem: Problem) -> Self {
         Self { problem, headers: None }
+    }
+}
+
+/// A path that cannot be read, for instance because it is not UTF-8 once decoded.
+impl From<PathRejection> for ProblemReply {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(ProblemKind::InvalidField, format!("the path cannot be read: {}", rejection.body_text()))
+    }
+}
+
+/// A query that cannot be read, for instance words where a number belongs.
+impl From<QueryRejection> for ProblemReply {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(ProblemKind::InvalidField, format!("the query cannot be read: {}", rejection.body_text()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -71,9 +72,10 @@ struct PolicyQuery {
 
 async fn policy_of(
     State(edge): State<Edge>,
-    Path(user): Path<String>,
-    Query(query): Query<PolicyQuery>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<PolicyQuery>, QueryRejection>,
 ) -> Result<Response, ProblemReply> {
+    let (Path(user), Query(query)) = (path?, query?);
     let Some(why) = edge.explain(&user, query.service.as_deref()) else {
         let detail = match &query.service {
             Some(service) => format!("no events of a service {service:?} have arrived"),

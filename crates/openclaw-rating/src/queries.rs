@@ -1,5 +1,6 @@
 //! Reading: an item's statistics, a user's or an item's ratings.
 
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use openclaw_admin::reply::ProblemReply;
@@ -51,8 +52,9 @@ pub(crate) struct PageQuery {
 
 pub(crate) async fn item(
     State(service): State<RatingService>,
-    Path(item_id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, ProblemReply> {
+    let Path(item_id) = path?;
     let Some(stats) = service.store.item(&item_id).await.map_err(|error| problem(&error))? else {
         return Err(ProblemReply::new(ProblemKind::NotFound, "this item has no ratings"));
     };
@@ -70,9 +72,10 @@ pub(crate) async fn item(
 
 pub(crate) async fn ratings_of_user(
     State(service): State<RatingService>,
-    Path(user_id): Path<String>,
-    Query(query): Query<PageQuery>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Response, ProblemReply> {
+    let (Path(user_id), Query(query)) = (path?, query?);
     let (cursor, limit) = query.read()?;
     let page = service.store.ratings_of_user(&user_id, cursor.as_ref(), limit).await;
     page_reply(page)
@@ -80,9 +83,10 @@ pub(crate) async fn ratings_of_user(
 
 pub(crate) async fn ratings_of_item(
     State(service): State<RatingService>,
-    Path(item_id): Path<String>,
-    Query(query): Query<PageQuery>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Response, ProblemReply> {
+    let (Path(item_id), Query(query)) = (path?, query?);
     let (cursor, limit) = query.read()?;
     let page = service.store.ratings_of_item(&item_id, cursor.as_ref(), limit).await;
     page_reply(page)
