@@ -26,11 +26,11 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// Names the folder to watch.
-pub(crate) const FOLDER_VARIABLE: &str = "OPENCLAW_POWERLOSS_FOLDER";
+pub(crate) const FOLDER_VARIABLE: &str = "POWERLOSS_FOLDER";
 /// Names the folder of the shadow, outside the watched one.
-pub(crate) const SHADOW_VARIABLE: &str = "OPENCLAW_POWERLOSS_SHADOW";
+pub(crate) const SHADOW_VARIABLE: &str = "POWERLOSS_SHADOW";
 /// Set to anything: syncs do nothing and say they did.
-pub(crate) const IGNORE_SYNCS_VARIABLE: &str = "OPENCLAW_POWERLOSS_IGNORE_SYNCS";
+pub(crate) const IGNORE_SYNCS_VARIABLE: &str = "POWERLOSS_IGNORE_SYNCS";
 
 /// A file or folder across renames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

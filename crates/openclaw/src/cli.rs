@@ -78,7 +78,7 @@ Examples:
 #[derive(Args, Debug, Default)]
 pub(crate) struct ConfigArgs {
     /// TOML file with configuration keys (see `openclaw config init`)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "OPENCLAW_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Sets one key, for example --set edge.controller=aimd; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -10,7 +10,7 @@ use super::resolve::Assignment;
 const PREFIX: &str = "OPENCLAW_";
 
 /// Variables with the prefix that are read elsewhere: the command line's.
-const READ_ELSEWHERE: [&str; 1] = ["OPENCLAW_CONFIG"];
+const READ_ELSEWHERE: [&str; 3] = ["OPENCLAW_CONFIG", "OPENCLAW_LOAD_TOKEN", "OPENCLAW_STATUS_TOKEN"];
 
 /// A name from before the prefix: collectors of every language read their endpoint from it.
 const EVENT_ENDPOINT: (&str, &str) = ("EVENT_ENDPOINT", "collector.eventEndpoint");
