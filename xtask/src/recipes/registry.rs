@@ -8,13 +8,29 @@
 use super::Recipe;
 
 /// Run with `cargo xtask prove NAME`.
-pub(crate) const PROOFS: &[Recipe] = &[Recipe {
-    name: "store-loss",
-    about: "100 losses of power or process amid writing; no acknowledged rating may be missing",
-    settings: &[("OPENCLAW_PROVE_LOSSES", "100")],
-    package: "openclaw-store",
-    target: "power_loss",
-}];
+pub(crate) const PROOFS: &[Recipe] = &[
+    Recipe {
+        name: "crash",
+        about: "20 kills and 20 losses of power under load; every rating answered with 201 must be there",
+        settings: &[("OPENCLAW_PROVE_KILLS", "20")],
+        package: "openclaw",
+        target: "crash",
+    },
+    Recipe {
+        name: "edge-loss",
+        about: "a minute of overload without the edge; no rating fails for it, and the objective holds",
+        settings: &[("OPENCLAW_PROVE_EDGE_LOSS_S", "60")],
+        package: "openclaw",
+        target: "edge_loss",
+    },
+    Recipe {
+        name: "store-loss",
+        about: "100 losses of power or process amid writing; no acknowledged rating may be missing",
+        settings: &[("OPENCLAW_PROVE_LOSSES", "100")],
+        package: "openclaw-store",
+        target: "power_loss",
+    },
+];
 
 /// Run with `cargo xtask bench NAME [--json FILE]`.
 pub(crate) const BENCHES: &[Recipe] = &[Recipe {
