@@ -38,7 +38,7 @@ fn the_demo_plays_the_same_traffic_for_every_controller_and_reports_it() {
     }
     let first = |run: &Value| run["firstAttempts"].as_u64().unwrap();
     assert!(runs.iter().all(|run| first(run) == first(&runs[0])), "the same traffic for all");
-    assert!(shown.contains(" won: ") && shown.contains("times those of"), "{shown}");
+    assert!(shown.contains(" won: ") && shown.contains(" ratings/s in time against "), "{shown}");
 }
 
 #[test]

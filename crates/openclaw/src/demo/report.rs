@@ -97,13 +97,7 @@ impl DemoReport {
             .runs
             .iter()
             .filter(|run| run.controller != best.controller)
-            .map(|run| {
-                format!(
-                    "{} those of {}",
-                    times(best.load.goodput_per_s, run.load.goodput_per_s),
-                    run.controller
-                )
-            })
+            .map(|run| against(best.load.goodput_per_s, run))
             .collect();
         let cut = if self.runs.iter().any(|run| run.load.ended_early) { " (stopped early)" } else { "" };
         let Some(last) = others.last() else {
@@ -114,7 +108,7 @@ impl DemoReport {
             count => format!("{} and {last}", others[..count - 1].join(", ")),
         };
         format!(
-            "{} won{cut}: {:.0} ratings/s in time, {others}; it kept p95 under {:.0} ms in {:.0} % of the seconds.",
+            "{} won{cut}: {:.0} ratings/s in time against {others}; it kept p95 under {:.0} ms in {:.0} % of the seconds.",
             best.controller,
             best.load.goodput_per_s,
             self.slo_ms,
@@ -123,8 +117,15 @@ impl DemoReport {
     }
 }
 
-fn times(best: f64, other: f64) -> String {
-    if other > 0.0 { format!("{:.2} times", best / other) } else { "against none".to_owned() }
+/// What another controller got, and how much more the best one did.
+fn against(best_per_s: f64, other: &Run) -> String {
+    let other_per_s = other.load.goodput_per_s;
+    let more = if other_per_s >= 1.0 {
+        format!(" ({:.2} times as many)", best_per_s / other_per_s)
+    } else {
+        String::new()
+    };
+    format!("{other_per_s:.0} of {}{more}", other.controller)
 }
 
 /// A latency in ms, or a dash where nothing was admitted.
