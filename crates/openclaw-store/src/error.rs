@@ -29,6 +29,14 @@ pub enum OpenError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// A file is where the folder, or one that it is in, should be.
+    #[error(
+        "the store folder {folder} cannot be made because a file of that name is in the way; choose another folder"
+    )]
+    NotAFolder {
+        /// The folder asked for.
+        folder: PathBuf,
+    },
     /// There is no space for what a store needs to begin with.
     #[error(
         "the disk that holds the store folder {folder} is full ({source}); free some space and start again"

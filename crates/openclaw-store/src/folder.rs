@@ -31,7 +31,12 @@ pub(crate) struct Folder {
 impl Folder {
     /// Takes the folder for this process, creating it where there is none.
     pub(crate) fn acquire(path: &Path) -> Result<Self, OpenError> {
-        fs::create_dir_all(path).map_err(|source| not_writable(path, source))?;
+        fs::create_dir_all(path).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                OpenError::NotAFolder { folder: path.to_owned() }
+            }
+            _ => not_writable(path, source),
+        })?;
         // The folder's own entry must outlive a power loss too. Some parents cannot be opened; then it
         // is whoever made them that vouches for them.
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
