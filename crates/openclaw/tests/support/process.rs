@@ -144,13 +144,23 @@ impl Program {
 
     /// Asks it to end, as an orchestrator does.
     #[cfg(unix)]
-    pub(crate) fn terminate(self) -> Ended {
+    pub(crate) fn tell_to_end(&self) {
         let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         assert!(told.expect("kill is a command of every Unix").success(), "the process was gone already");
+    }
+
+    /// Asks it to end, and waits until it has.
+    #[cfg(unix)]
+    pub(crate) fn terminate(self) -> Ended {
+        self.tell_to_end();
         self.wait("its end after SIGTERM")
     }
 
-    fn wait(mut self, what: &str) -> Ended {
+    /// Waits for the process to end by itself.
+    ///
+    /// # Panics
+    /// Where it has not ended when patience has; `what` says what was waited for.
+    pub(crate) fn wait(mut self, what: &str) -> Ended {
         let status = wait_for(what, || self.child.try_wait().expect("the process is this one's child"));
         let output: Vec<_> = self.lines.iter().collect();
         let complaint = self.complaints.take().map(JoinHandle::join);
