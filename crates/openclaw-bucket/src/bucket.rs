@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cell::{Cell, View};
+use crate::cell::{Cell, ChangeClock, View};
 use crate::decision::Bearings;
 use crate::numbers::Spare;
 use crate::sync::{AtomicU64, Mutex, lock};
@@ -33,7 +33,7 @@ pub struct Bucket {
     own: Spare,
     spare: Spare,
     span: Span,
-    change: Mutex<()>,
+    change: Mutex<ChangeClock>,
 }
 
 /// What taking units from a bucket came to.
@@ -51,7 +51,7 @@ impl Bucket {
         let own = Spare::default();
         own.numbers().store(params);
         let word = AtomicU64::new(Word::FRESH_ASSIGNED.0);
-        Self { word, own, spare: Spare::default(), span: Span::default(), change: Mutex::new(()) }
+        Self { word, own, spare: Spare::default(), span: Span::default(), change: Mutex::default() }
     }
 
     /// Takes `cost` tokens at `now_ns` (nanoseconds since any fixed origin), or says why not.
@@ -81,7 +81,8 @@ impl Bucket {
     /// the new capacity; nothing is minted, and the next decision is made with the new ones.
     pub fn set_params(&self, params: BucketParams, now_ns: u64) {
         self.keep_up(now_ns);
-        let _changing = lock(&self.change);
+        let mut changing = lock(&self.change);
+        let now_ns = changing.tick(now_ns);
         self.cell().assign(params, &self.spare, now_ns, || self.view(now_ns));
         self.span.begin(params.refill_rate(), now_ns);
     }

@@ -32,6 +32,29 @@ use crate::sync::{AtomicU64, Ordering};
 use crate::units::{Law, Line, POSITION_MASK, wait};
 use crate::word::{MOVING, Word};
 
+/// Keeps the changes under one lock in the order of time.
+///
+/// Threads read the clock before they reach the lock. If a change at an earlier time came after one at a later
+/// time, the time between would be refilled at both rates in turn, and two threads that take turns could mint.
+#[derive(Debug, Default)]
+pub(crate) struct ChangeClock {
+    latest_ns: u64,
+}
+
+impl ChangeClock {
+    /// How far behind a thread may be; a clock that is further behind was set back, and is believed.
+    const SKEW_MAX_NS: u64 = 10_000_000_000;
+
+    /// The time of a change asked for at `now_ns`.
+    pub(crate) fn tick(&mut self, now_ns: u64) -> u64 {
+        let behind_ns = self.latest_ns.saturating_sub(now_ns);
+        if behind_ns == 0 || behind_ns > Self::SKEW_MAX_NS {
+            self.latest_ns = now_ns;
+        }
+        self.latest_ns
+    }
+}
+
 /// A bucket: its word and the place of its own numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cell<'a> {

@@ -40,22 +40,26 @@ impl KeyedBuckets {
         if word.moving() || self.upkeep.is_due(now_ns) {
             return None;
         }
-        let (params, line, standing) = if word.assigned() {
+        // The instructions that must wait for the cache line are what keeps the processor from starting on the
+        // next request meanwhile, hence the two ways: each does no more than it has to.
+        let (params, standing, left, next) = if word.assigned() {
             // No second look at the tag: if these numbers are newer than the word, the exchange fails.
             let params = slot.cell.own.load();
-            (params, Line::own(Law::of(params), now_ns), Standing::Assigned)
+            let line = Line::own(Law::of(params), now_ns);
+            let left = line.level(Some(word.sure_position())) - cost;
+            (params, Standing::Assigned, left, word.moved_to(line.position(left)))
         } else {
             if self.newcomers_share() {
                 return None;
             }
             let epoch = self.defaults.current();
-            (epoch.params, epoch.line(now_ns), Standing::Default)
+            let line = epoch.line(now_ns);
+            let left = line.level(word.position()) - cost;
+            (epoch.params, Standing::Default, left, word.at(line.position(left)))
         };
-        let left = line.level(word.position()) - cost;
         if left < 0 || cost == 0 {
             return None;
         }
-        let committed = slot.cell.exchange(word, word.at(line.position(left)));
-        committed.then_some((Bearings { params, standing }, left))
+        slot.cell.exchange(word, next).then_some((Bearings { params, standing }, left))
     }
 }

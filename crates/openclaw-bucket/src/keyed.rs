@@ -22,7 +22,10 @@ use crate::{BucketParams, Decision, RefusedBy, Settings, Snapshot, Standing};
 const SWEEP_ON_FULL_SLOTS: usize = 32;
 const ENTER_ATTEMPTS: usize = 4;
 
-/// A token bucket per key.
+/// A token bucket per key, for many threads, with parameters that change live.
+///
+/// `now_ns` is nanoseconds since any origin, always the same. See the [guide](crate::_guide) for what is
+/// bounded, what a change carries over, and what happens when the clock misbehaves.
 pub struct KeyedBuckets {
     hash: KeyHash,
     pub(crate) table: Table,
@@ -62,7 +65,10 @@ pub struct TableFull {
 }
 
 impl KeyedBuckets {
-    /// An empty table.
+    /// An empty table; its memory is reserved here.
+    ///
+    /// # Panics
+    /// Where `keys_max` is so large that its memory (51.2 bytes a key) cannot be reserved.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let Settings { defaults, keys_max, seed, pages } = settings;
@@ -77,6 +83,9 @@ impl KeyedBuckets {
     }
 
     /// Takes `cost` tokens from the key's bucket, or says why not.
+    ///
+    /// A key without parameters of its own pays the newcomers' bucket too, where there is one, but only if its own
+    /// bucket has the tokens. A cost of zero is always allowed; a negative one, or NaN, never.
     #[inline]
     pub fn try_acquire(&self, key: &str, cost: f64, now_ns: u64) -> Decision {
         self.acquire(self.fingerprint(key.as_bytes()), cost, now_ns)
@@ -89,7 +98,8 @@ impl KeyedBuckets {
         self.acquire_with_care(self.fingerprint(key.as_bytes()), ask, now_ns)
     }
 
-    /// Gives a key parameters of its own.
+    /// Gives a key parameters of its own, from the next decision on. What it holds at `now_ns`, settled at the old
+    /// ones, is kept up to the new capacity. Costs no more than a read where nothing changes.
     ///
     /// # Errors
     /// [`TableFull`] where the key is unknown and there is no room.
@@ -97,7 +107,7 @@ impl KeyedBuckets {
         self.assign(self.fingerprint(key.as_bytes()), params, now_ns)
     }
 
-    /// Puts a key back to the defaults (its lease lapsed).
+    /// Puts a key back to the defaults (its lease lapsed), with what it holds up to what an idle key holds there.
     pub fn clear_params(&self, key: &str, now_ns: u64) {
         self.unassign(self.fingerprint(key.as_bytes()), now_ns);
     }
@@ -108,14 +118,15 @@ impl KeyedBuckets {
         self.snapshot(self.fingerprint(key.as_bytes()), now_ns)
     }
 
-    /// Changes the defaults of all keys without parameters of their own, seen or unseen.
+    /// Changes the defaults of all keys without parameters of their own, seen or unseen, in constant time.
     pub fn set_defaults(&self, params: BucketParams, now_ns: u64) {
         self.keep_up(now_ns);
         self.upkeep.allow(params.refill_rate(), now_ns);
         self.defaults.change(params, now_ns);
     }
 
-    /// One more bucket that all keys at defaults share; `None` lifts it.
+    /// One more bucket that all keys at the defaults share on top of their own; `None` lifts it. Starts full; while
+    /// it is in force its parameters change as those of any bucket do.
     pub fn set_newcomers(&self, params: Option<BucketParams>, now_ns: u64) {
         let Newcomers { enforced, bucket } = &self.newcomers;
         match params {
@@ -184,8 +195,9 @@ impl KeyedBuckets {
         }
         self.upkeep.allow(params.refill_rate(), now_ns);
         for _ in 0..ENTER_ATTEMPTS {
-            let held = self.table.hold(key);
+            let mut held = self.table.hold(key);
             if let Ok(slot) = self.table.enter(key, &held) {
+                let now_ns = held.change_at(now_ns);
                 let spare = self.table.spare(slot);
                 let cell = self.table.cell(slot);
                 cell.assign(params, spare, now_ns, || cell.view(spare, &self.defaults, now_ns));
@@ -201,8 +213,9 @@ impl KeyedBuckets {
 
     pub(crate) fn unassign(&self, key: Fingerprint, now_ns: u64) {
         self.keep_up(now_ns);
-        let _held = self.table.hold(key);
+        let mut held = self.table.hold(key);
         if let Some(slot) = self.table.find(key) {
+            let now_ns = held.change_at(now_ns);
             let spare = self.table.spare(slot);
             let cell = self.table.cell(slot);
             if cell.view(spare, &self.defaults, now_ns).word.assigned() {

@@ -20,6 +20,7 @@
 //! written by a later owner makes that owner's fingerprint visible.
 
 use crate::cell::Cell;
+use crate::cell::ChangeClock;
 use crate::memory::{Pages, zeroed};
 use crate::numbers::{Numbers, Spare};
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, lock};
@@ -92,7 +93,7 @@ struct Tally {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Region {
-    change: Mutex<()>,
+    change: Mutex<ChangeClock>,
     spare: Spare,
 }
 
@@ -123,8 +124,16 @@ impl<'a> Slot<'a> {
 /// The locks on everything a key's search can reach.
 #[derive(Debug)]
 pub(crate) struct Held<'a> {
-    _first: MutexGuard<'a, ()>,
-    _second: Option<MutexGuard<'a, ()>>,
+    first: MutexGuard<'a, ChangeClock>,
+    second: Option<MutexGuard<'a, ChangeClock>>,
+}
+
+impl Held<'_> {
+    /// The time at which a change asked for at `now_ns` is made: not before the last one.
+    pub(crate) fn change_at(&mut self, now_ns: u64) -> u64 {
+        let at_ns = self.first.tick(now_ns);
+        self.second.as_mut().map_or(at_ns, |second| second.tick(at_ns))
+    }
 }
 
 /// There is no slot left for another key.
@@ -215,8 +224,8 @@ impl Table {
         let (first, last) = (window.start >> self.region_bits, (window.end - 1) >> self.region_bits);
         // A region is no shorter than a window, so there are at most two; always taken in ascending order.
         Held {
-            _first: lock(&self.regions[first].change),
-            _second: (last > first).then(|| lock(&self.regions[last].change)),
+            first: lock(&self.regions[first].change),
+            second: (last > first).then(|| lock(&self.regions[last].change)),
         }
     }
 

@@ -36,6 +36,12 @@ const BEHIND_FROM: u64 = 7 << (POSITION_BITS - 3);
 /// 2^93 / 10^9, rounded up: turns units per second into units per nanosecond.
 const PER_NANOSECOND: u64 = ((1_u128 << 93) / 1_000_000_000 + 1) as u64;
 
+/// What a double's exponent field holds for 2^0.
+const EXPONENT_BIAS: u64 = 1023;
+
+/// The bits of 2^-55, the slowest refill rate that is not zero.
+const SLOWEST: u64 = (EXPONENT_BIAS - 55) << 52;
+
 /// A bucket's parameters as integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Law {
@@ -55,16 +61,15 @@ impl Law {
     pub(crate) fn of(params: BucketParams) -> Self {
         let capacity = whole_units(params.capacity());
         let bits = params.refill_rate().to_bits();
-        let exponent = (bits >> 52) as i32 - 1023;
         // Slower than 2^-55 token per second (a token in a billion years) is no refill; this covers zero.
-        if exponent < -55 {
+        if bits < SLOWEST {
             return Self { capacity, speed: 0, shift: 0 };
         }
-        let mantissa = (bits | 1 << 52) << 11;
+        let mantissa = bits << 11 | 1 << 63;
         let speed = ((u128::from(mantissa) * u128::from(PER_NANOSECOND)) >> 64) as u64 + 1;
         // rate = mantissa / 2^63 * 2^exponent tokens/s, a token is 2^20 units, and `speed` holds 2^29 / 10^9
-        // times mantissa: 63 + 29 - 20 - exponent.
-        Self { capacity, speed, shift: (72 - exponent).unsigned_abs() }
+        // times mantissa: 63 + 29 - 20 - exponent. The exponent is at most 30.
+        Self { capacity, speed, shift: (72 + EXPONENT_BIAS - (bits >> 52)) as u32 }
     }
 
     /// Units gained from time zero to `now_ns`.
@@ -113,10 +118,10 @@ impl Law {
 #[inline(always)]
 fn whole_units(capacity: f64) -> u64 {
     let bits = capacity.to_bits();
-    let mantissa = (bits | 1 << 52) & ((1 << 53) - 1);
-    // capacity = mantissa * 2^(exponent - 52) tokens, and a token is 2^20 units.
-    let shift = 32 - ((bits >> 52) as i32 - 1023);
-    mantissa.checked_shr(shift.unsigned_abs()).unwrap_or(0)
+    let mantissa = bits & ((1 << 52) - 1) | 1 << 52;
+    // capacity = mantissa * 2^(exponent - 52) tokens, and a token is 2^20 units. The exponent is at most 32.
+    let shift = 32 + EXPONENT_BIAS - (bits >> 52);
+    mantissa >> shift.min(63)
 }
 
 /// `2^exponent`, for exponents a double holds.

@@ -34,6 +34,18 @@ impl Word {
         Self(number & POSITION_MASK)
     }
 
+    /// The same numbers, another position, of a word that has one.
+    #[inline(always)]
+    pub(crate) fn moved_to(self, position: u64) -> Self {
+        Self((self.0 & !POSITION_MASK) | position)
+    }
+
+    /// The position of a word that has one, as all with parameters of their own in a table have.
+    #[inline(always)]
+    pub(crate) fn sure_position(self) -> u64 {
+        self.0 & POSITION_MASK
+    }
+
     /// The same numbers, another position.
     #[inline(always)]
     pub(crate) fn at(self, position: u64) -> Self {

@@ -266,6 +266,22 @@ fn a_clock_that_goes_back_neither_mints_nor_locks_out() {
 }
 
 #[test]
+fn threads_whose_clocks_differ_cannot_mint_by_changing_in_turns() {
+    let buckets = table(params(1000.0, 100.0), 100);
+    let (slow, fast) = (params(1000.0, 100.0), params(1000.0, 500.0));
+    assert_eq!(allowed_in_a_row(&buckets, "k", SECOND), 1000);
+    let mut allowed = 0;
+    for turn in 0..100 {
+        // One thread's clock stands at the start of the second, the other's at its end.
+        buckets.set_params("k", fast, SECOND + turn).unwrap();
+        allowed += allowed_in_a_row(&buckets, "k", 2 * SECOND);
+        buckets.set_params("k", slow, 2 * SECOND).unwrap();
+        allowed += allowed_in_a_row(&buckets, "k", 2 * SECOND);
+    }
+    assert!(allowed <= 500, "{allowed} allowed in one second");
+}
+
+#[test]
 fn years_of_idleness_leave_a_bucket_full() {
     const YEAR: u64 = 365 * 24 * 3600 * SECOND;
     let buckets = table(params(10.0, 10.0), 100);
