@@ -7,7 +7,7 @@
 //! exactly (Lemire and Kaser, "Strongly universal string hashing is fast", 2014). Among a million keys the
 //! odds that any two do are one in 37 million, among ten million one in 370,000.
 //!
-//! SipHash lost: three times the time, and no proof. Unkeyed or weakly keyed mixers lost: no odds at all.
+//! SipHash lost: slower, and no proof. Unkeyed or weakly keyed mixers lost: no odds at all.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};

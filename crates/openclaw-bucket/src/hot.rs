@@ -1,6 +1,6 @@
 //! The decision that nearly every call is: a known key, enough tokens, nobody in the way.
 //!
-//! The general path (`keyed.rs`) gives the same answer. This one exists because the time of a decision is the time
+//! The general path (`decide.rs`) gives the same answer. This one exists because the time of a decision is the time
 //! of its longest chain of dependent instructions: it reads one cache line, branches on nothing that
 //! cannot be predicted, tries one exchange, and leaves everything else (an unseen key, a refusal, a
 //! change under way, a lost race) to the general path, from the start. It is inlined into the caller, so

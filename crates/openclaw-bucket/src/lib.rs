@@ -27,6 +27,7 @@ pub mod _guide;
 mod bucket;
 mod bytes;
 mod cell;
+mod decide;
 mod decision;
 mod defaults;
 pub mod fields;

@@ -19,6 +19,8 @@
 //! cannot commit either). A decision checks the fingerprint *after* reading the word: acquiring a word
 //! written by a later owner makes that owner's fingerprint visible.
 
+use std::ops::Range;
+
 use crate::cell::Cell;
 use crate::cell::ChangeClock;
 use crate::memory::{Pages, zeroed};
@@ -55,10 +57,10 @@ const WORDS_PER_SLOT: usize = 4;
 const SLOTS_PER_LINE: usize = 2;
 /// Words in a cache line.
 const LINE: usize = WORDS_PER_SLOT * SLOTS_PER_LINE;
-/// Slots per hundred keys. Five eighths full, nine keys in ten lie in their home line, and a key costs 51 bytes.
+/// Slots per hundred keys. Five eighths full, a key costs 51 bytes and mostly lies in its home line.
 const SLOTS_PER_100_KEYS: usize = 160;
-/// A search never looks further than this many slots. At the fullest the table gets, a key in a
-/// hundred thousand million finds no place this near.
+/// A search never looks further than this many slots: several times the longest run of occupied slots that a
+/// full table of a million keys has.
 #[cfg(not(loom))]
 const WINDOW: usize = 256;
 #[cfg(loom)]
@@ -262,19 +264,32 @@ impl Table {
         let mut forgotten = 0;
         let mut swept = 0;
         while swept < slots {
-            let slot = (from + swept) % self.slots;
-            let region = slot >> self.region_bits;
-            let end = ((region + 1) << self.region_bits).min(self.slots).min(slot + slots - swept);
-            let _changing = lock(&self.regions[region].change);
-            for slot in slot..end {
-                let occupied = self.fingerprint(slot).load(Ordering::Relaxed) > TOMBSTONE;
-                if occupied && may_leave(self.cell(SlotIndex(slot)), &self.regions[region].spare) {
-                    self.vacate(slot);
-                    forgotten += 1;
-                }
-            }
-            swept += end - slot;
+            let first = (from + swept) % self.slots;
+            let region = first >> self.region_bits;
+            let end = ((region + 1) << self.region_bits).min(self.slots).min(first + slots - swept);
+            forgotten += self.sweep_part(first..end, &may_leave);
+            swept += end - first;
         }
+        forgotten
+    }
+
+    /// Sweeps a run of slots that lies in one region.
+    fn sweep_part(&self, part: Range<usize>, may_leave: &impl Fn(Cell<'_>, &Spare) -> bool) -> usize {
+        let region = part.start >> self.region_bits;
+        let _changing = lock(&self.regions[region].change);
+        // The slot behind the run says whether tombstones at its end are still needed; it must not change meanwhile.
+        let behind = part.end >> self.region_bits;
+        let _behind =
+            (behind != region && behind < self.regions.len()).then(|| lock(&self.regions[behind].change));
+        let mut forgotten = 0;
+        for slot in part.clone() {
+            let occupied = self.fingerprint(slot).load(Ordering::Relaxed) > TOMBSTONE;
+            if occupied && may_leave(self.cell(SlotIndex(slot)), &self.regions[region].spare) {
+                self.vacate(slot);
+                forgotten += 1;
+            }
+        }
+        self.clear_tombstones(part);
         forgotten
     }
 
@@ -284,31 +299,21 @@ impl Table {
         let vacancy = self.tally.vacancies.fetch_add(1, Ordering::Relaxed) + 1;
         self.cell(SlotIndex(slot)).word.store(Word::vacant(vacancy).0, Ordering::Release);
         self.tally.keys.fetch_sub(1, Ordering::Relaxed);
-        self.clear_tombstones(slot);
     }
 
     /// Turns tombstones that nothing lies behind into slots never used, so that searches stay short
-    /// however many keys came and went. A key whose search passes `slot` would pass the slot after it too,
-    /// and that one ends every search.
-    fn clear_tombstones(&self, slot: usize) {
-        let region = slot >> self.region_bits;
-        let behind = slot + 1;
-        // The lock held covers this region only.
-        if behind >= self.slots || behind >> self.region_bits != region {
-            return;
-        }
-        if self.fingerprint(behind).load(Ordering::Relaxed) != NEVER {
-            return;
-        }
-        for slot in (region << self.region_bits..=slot).rev() {
-            if self.fingerprint(slot).load(Ordering::Relaxed) != TOMBSTONE {
-                return;
+    /// however many keys came and went. A search that passed such a slot would end at the one behind it.
+    fn clear_tombstones(&self, part: Range<usize>) {
+        let is_end =
+            |slot: usize| slot >= self.slots || self.fingerprint(slot).load(Ordering::Relaxed) == NEVER;
+        for slot in part.rev() {
+            if is_end(slot + 1) && self.fingerprint(slot).load(Ordering::Relaxed) == TOMBSTONE {
+                self.fingerprint(slot).store(NEVER, Ordering::Release);
             }
-            self.fingerprint(slot).store(NEVER, Ordering::Release);
         }
     }
 
-    fn window(&self, key: Fingerprint) -> std::ops::Range<usize> {
+    fn window(&self, key: Fingerprint) -> Range<usize> {
         let start = self.home(key);
         start..start + WINDOW
     }
@@ -331,3 +336,6 @@ impl Table {
         self.words[at..].first_chunk().expect("slots were counted so that the last one is whole")
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
