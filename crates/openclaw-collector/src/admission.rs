@@ -17,7 +17,14 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::counters::{Counters, Verdict};
+use crate::metering::Meters;
 use crate::settings::CollectorSettings;
+
+/// The shortest guard time that is obeyed, as a fraction of the SLO. Under a time that no request can meet, all
+/// are late and the guard stays at its floor of two: whoever answers could close the service with one number.
+const GUARD_MIN_OF_SLO: f64 = 0.05;
+/// The longest guard time that is obeyed, in seconds.
+const GUARD_MAX_S: f64 = 3600.0;
 
 /// How one admitted rating ended.
 #[derive(Clone, Debug)]
@@ -50,6 +57,7 @@ pub struct Admission {
     guard_enabled: bool,
     guard_open: AtomicBool,
     guard_ns: AtomicU64,
+    guard_min_s: f64,
     late_ns: AtomicU64,
     pub(crate) requests_done: AtomicU64,
     pub(crate) ratings_in_flight: AtomicU64,
@@ -58,7 +66,7 @@ pub struct Admission {
     batch_max: usize,
     pub(crate) full_batch: Notify,
     pub(crate) dropped: AtomicU64,
-    pub(crate) queued: AtomicU64,
+    pub(crate) meters: Meters,
     bounds: Bounds,
     configured: BucketPolicy,
 }
@@ -66,14 +74,16 @@ pub struct Admission {
 impl Admission {
     pub(crate) fn new(settings: &CollectorSettings) -> Self {
         let defaults = params(settings.bounds.clamp(settings.defaults));
+        let meters = Meters::new();
         Self {
             clock: Clock::default(),
-            counters: Counters::new(settings.users_max),
+            counters: Counters::new(settings.users_max, meters.users_untracked.clone()),
             buckets: KeyedBuckets::new(Settings::new(defaults, settings.users_max, HashSeed::random())),
-            guard: Arc::new(InFlightGuard::new(u32::MAX)),
+            guard: Arc::new(InFlightGuard::with_seed(u32::MAX, HashSeed::random())),
             guard_enabled: settings.guard,
             guard_open: AtomicBool::new(!settings.guard),
             guard_ns: AtomicU64::new(duration_ns(settings.slo / 2)),
+            guard_min_s: settings.slo.as_secs_f64() * GUARD_MIN_OF_SLO,
             late_ns: AtomicU64::new(0),
             requests_done: AtomicU64::new(0),
             ratings_in_flight: AtomicU64::new(0),
@@ -82,7 +92,7 @@ impl Admission {
             batch_max: settings.batch_max,
             full_batch: Notify::new(),
             dropped: AtomicU64::new(0),
-            queued: AtomicU64::new(0),
+            meters,
             bounds: settings.bounds,
             configured: settings.defaults,
         }
@@ -101,7 +111,7 @@ impl Admission {
         let now_ns = self.clock.now_ns();
         for user in users {
             self.counters.attempt(user, Verdict::Throttled, now_ns);
-            metrics::counter!("openclaw_rating_throttled_total", "by" => "guard").increment(1);
+            self.meters.throttled_by_guard.increment(1);
         }
     }
 
@@ -114,7 +124,7 @@ impl Admission {
             self.ratings_in_flight.fetch_add(1, Relaxed);
         } else {
             self.counters.attempt(user, Verdict::Throttled, now_ns);
-            metrics::counter!("openclaw_rating_throttled_total", "by" => "bucket").increment(1);
+            self.meters.throttled_by_bucket.increment(1);
         }
         decision
     }
@@ -130,9 +140,14 @@ impl Admission {
         params.refill_rate() < self.configured.refill_rate || params.capacity() < self.configured.bucket_size
     }
 
-    /// Tells how an admitted rating ended, and queues its event.
+    /// Tells how an admitted rating ended, and queues its event. Once per [`take`](Admission::take) that was
+    /// allowed, also where the work was broken off: a rating that never finishes stays in flight for ever.
     pub fn finished(&self, finished: Finished) {
-        self.ratings_in_flight.fetch_sub(1, Relaxed);
+        // One that was never taken must not turn the number in flight into billions.
+        let one_less = |in_flight: u64| in_flight.checked_sub(1);
+        if self.ratings_in_flight.try_update(Relaxed, Relaxed, one_less).is_err() {
+            tracing::debug!(user = %finished.user_id, "a rating finished that was never taken");
+        }
         match finished.outcome {
             Outcome::Accepted => self.counters.completed(),
             Outcome::Throttled | Outcome::Failed | Outcome::Timeout => self.counters.failed(),
@@ -167,7 +182,6 @@ impl Admission {
                 return;
             }
         };
-        self.queued.fetch_add(1, Relaxed);
         if length == self.batch_max {
             self.full_batch.notify_one();
         }
@@ -176,7 +190,7 @@ impl Admission {
     pub(crate) fn count_dropped(&self, events: usize) {
         if events > 0 {
             self.dropped.fetch_add(events as u64, Relaxed);
-            metrics::counter!("openclaw_collector_events_dropped_total").increment(events as u64);
+            self.meters.events_dropped.increment(events as u64);
         }
     }
 
@@ -211,12 +225,24 @@ impl Admission {
         (!self.guard_open.load(Relaxed)).then(|| self.guard.cap())
     }
 
-    /// Sets the guard time; `None` opens the guard. A time that is not a positive number is ignored.
-    pub(crate) fn set_guard_s(&self, guard_s: Option<f64>) {
-        self.guard_open.store(!self.guard_enabled || guard_s.is_none(), Relaxed);
-        if let Some(guard_s) = guard_s.filter(|&guard_s| guard_s > 0.0 && guard_s < 3600.0) {
-            self.guard_ns.store((guard_s * 1e9) as u64, Relaxed);
+    /// Sets the guard time; `None` opens the guard. Returns false where the time is not a positive number and
+    /// changes nothing.
+    pub(crate) fn set_guard_s(&self, guard_s: Option<f64>) -> bool {
+        match guard_s {
+            None => self.guard_open.store(true, Relaxed),
+            Some(guard_s) if guard_s > 0.0 => {
+                let guard_s = guard_s.clamp(self.guard_min_s.min(GUARD_MAX_S), GUARD_MAX_S);
+                self.guard_ns.store((guard_s * 1e9) as u64, Relaxed);
+                self.guard_open.store(!self.guard_enabled, Relaxed);
+            }
+            Some(_) => return false,
         }
+        true
+    }
+
+    /// The guard time in ms, where there is a guard.
+    pub(crate) fn guard_ms(&self) -> Option<f64> {
+        (!self.guard_open.load(Relaxed)).then(|| self.guard_ns.load(Relaxed) as f64 / 1e6)
     }
 
     /// Gives one user parameters of its own, inside the operator's bounds.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use metrics::Counter;
 use openclaw_protocol::{Totals, UserCounts, UserId};
 use parking_lot::Mutex;
 
@@ -25,6 +26,8 @@ struct User {
     throttled: u64,
     /// Whether the user is on the list of those active since the last drain.
     listed: bool,
+    /// Whether any drain has named the user since it was last forgotten.
+    drained: bool,
     seen_ns: u64,
 }
 
@@ -37,7 +40,6 @@ struct Shard {
 /// Counters of one collector.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    attempts: AtomicU64,
     accepted: AtomicU64,
     throttled: AtomicU64,
     completed: AtomicU64,
@@ -45,12 +47,12 @@ pub(crate) struct Counters {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
     shard_users_max: usize,
+    untracked: Counter,
 }
 
 impl Counters {
-    pub(crate) fn new(users_max: usize) -> Self {
+    pub(crate) fn new(users_max: usize, untracked: Counter) -> Self {
         Self {
-            attempts: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
             completed: AtomicU64::new(0),
@@ -58,6 +60,7 @@ impl Counters {
             shards: Default::default(),
             hasher: RandomState::new(),
             shard_users_max: users_max.div_ceil(SHARDS),
+            untracked,
         }
     }
 
@@ -67,7 +70,6 @@ impl Counters {
 
     /// Counts one attempt. Where the table is full, an unknown user is counted in the totals only.
     pub(crate) fn attempt(&self, user: &UserId, verdict: Verdict, now_ns: u64) {
-        self.attempts.fetch_add(1, Relaxed);
         let throttled = verdict == Verdict::Throttled;
         if throttled { &self.throttled } else { &self.accepted }.fetch_add(1, Relaxed);
 
@@ -82,11 +84,12 @@ impl Counters {
                 shard.active.push(user.clone());
             }
         } else if shard.users.len() < self.shard_users_max {
-            let new = User { attempts: 1, throttled: u64::from(throttled), listed: true, seen_ns: now_ns };
+            let throttled = u64::from(throttled);
+            let new = User { attempts: 1, throttled, listed: true, drained: false, seen_ns: now_ns };
             shard.users.insert(user.clone(), new);
             shard.active.push(user.clone());
         } else {
-            metrics::counter!("openclaw_collector_users_untracked_total").increment(1);
+            self.untracked.increment(1);
         }
     }
 
@@ -98,32 +101,37 @@ impl Counters {
         self.failed.fetch_add(1, Relaxed);
     }
 
-    /// The totals. What is counted between two of these loads shows in the next report.
+    /// The totals. What is counted between two of these loads shows in the next report. What ends is read
+    /// before what begins, and attempts are a sum, so that no report has more endings than attempts.
     pub(crate) fn totals(&self) -> Totals {
-        Totals {
-            attempts: self.attempts.load(Relaxed),
-            accepted: self.accepted.load(Relaxed),
-            throttled: self.throttled.load(Relaxed),
-            completed: self.completed.load(Relaxed),
-            failed: self.failed.load(Relaxed),
-        }
+        let (completed, failed) = (self.completed.load(Relaxed), self.failed.load(Relaxed));
+        let (accepted, throttled) = (self.accepted.load(Relaxed), self.throttled.load(Relaxed));
+        Totals { attempts: accepted + throttled, accepted, throttled, completed, failed }
     }
 
     /// The counters of everyone active since the last drain.
-    pub(crate) fn drain_active(&self) -> Vec<UserCounts> {
+    ///
+    /// A user that was forgotten and came back counts from zero, but cumulative counters never fall: what
+    /// `undelivered` has of it, the edge has not heard of, and is added.
+    pub(crate) fn drain_active<'a>(
+        &self,
+        undelivered: impl Fn(&UserId) -> Option<&'a UserCounts>,
+    ) -> Vec<UserCounts> {
         let mut drained = Vec::new();
         for shard in &self.shards {
             let mut shard = shard.lock();
             let shard = &mut *shard;
             for id in shard.active.drain(..) {
-                if let Some(user) = shard.users.get_mut(&id) {
-                    user.listed = false;
-                    drained.push(UserCounts {
-                        user_id: id,
-                        attempts: user.attempts,
-                        throttled: user.throttled,
-                    });
+                let Some(user) = shard.users.get_mut(&id) else { continue };
+                user.listed = false;
+                if !std::mem::replace(&mut user.drained, true)
+                    && let Some(before) = undelivered(&id)
+                {
+                    user.attempts += before.attempts;
+                    user.throttled += before.throttled;
                 }
+                let (attempts, throttled) = (user.attempts, user.throttled);
+                drained.push(UserCounts { user_id: id, attempts, throttled });
             }
         }
         drained
@@ -148,24 +156,28 @@ mod tests {
         UserId::new(name).unwrap()
     }
 
+    fn counters(users_max: usize) -> Counters {
+        Counters::new(users_max, Counter::noop())
+    }
+
     #[test]
     fn a_drain_names_everyone_active_since_the_last_one_with_cumulative_counts() {
-        let counters = Counters::new(100);
+        let counters = counters(100);
         counters.attempt(&user("a"), Verdict::Accepted, 0);
         counters.attempt(&user("a"), Verdict::Throttled, 0);
         counters.attempt(&user("b"), Verdict::Throttled, 0);
-        let mut drained = counters.drain_active();
+        let mut drained = counters.drain_active(|_| None);
         drained.sort_by(|one, other| one.user_id.cmp(&other.user_id));
         assert_eq!(drained.iter().map(|u| (u.attempts, u.throttled)).collect::<Vec<_>>(), [(2, 1), (1, 1)]);
         counters.attempt(&user("b"), Verdict::Accepted, 0);
-        let again = counters.drain_active();
+        let again = counters.drain_active(|_| None);
         assert_eq!(again, [UserCounts { user_id: user("b"), attempts: 2, throttled: 1 }]);
-        assert!(counters.drain_active().is_empty());
+        assert!(counters.drain_active(|_| None).is_empty());
     }
 
     #[test]
     fn made_up_ids_fill_no_more_than_the_table_and_still_count_in_the_totals() {
-        let counters = Counters::new(160);
+        let counters = counters(160);
         for n in 0..10_000 {
             counters.attempt(&user(&format!("made-up-{n}")), Verdict::Throttled, 0);
         }
@@ -176,18 +188,30 @@ mod tests {
 
     #[test]
     fn idle_users_are_forgotten_but_not_before_they_were_reported() {
-        let counters = Counters::new(100);
+        let counters = counters(100);
         counters.attempt(&user("a"), Verdict::Accepted, 0);
         (0..SHARDS as u64).for_each(|turn| counters.sweep(turn, 10, 1_000));
         assert_eq!(counters.users_tracked(), 1, "not reported yet");
-        counters.drain_active();
+        counters.drain_active(|_| None);
         (0..SHARDS as u64).for_each(|turn| counters.sweep(turn, 10, 1_000));
         assert_eq!(counters.users_tracked(), 0);
     }
 
     #[test]
+    fn a_user_who_was_forgotten_and_comes_back_keeps_what_the_edge_has_not_heard_of() {
+        let counters = counters(100);
+        let waiting = UserCounts { user_id: user("a"), attempts: 10, throttled: 4 };
+        counters.attempt(&user("a"), Verdict::Throttled, 0);
+        let drained = counters.drain_active(|_| Some(&waiting));
+        assert_eq!((drained[0].attempts, drained[0].throttled), (11, 5));
+        counters.attempt(&user("a"), Verdict::Accepted, 0);
+        let drained = counters.drain_active(|_| Some(&waiting));
+        assert_eq!((drained[0].attempts, drained[0].throttled), (12, 5), "added once");
+    }
+
+    #[test]
     fn two_threads_lose_no_count() {
-        let counters = Counters::new(1000);
+        let counters = counters(1000);
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
@@ -197,7 +221,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!(counters.drain_active().iter().map(|user| user.attempts).sum::<u64>(), 100_000);
+        assert_eq!(counters.drain_active(|_| None).iter().map(|user| user.attempts).sum::<u64>(), 100_000);
         assert_eq!(counters.totals().accepted, 100_000);
     }
 }

@@ -1,7 +1,8 @@
-//! Posting batches to the edge: one at a time, bounded, with back-off.
+//! Posting to the edge: one request at a time, each bounded in time and in the length of its answer.
 //!
 //! A batch that fails is not the end of its events: they wait, up to the bound, and go with the next one.
-//! Counters are cumulative, so nothing needs to be sent twice for their sake.
+//! Counters are cumulative, so nothing needs to be sent twice for their sake. An event whose answer is lost is
+//! sent again: the edge may see it twice, but never not at all.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -12,12 +13,16 @@ use reqwest::{Client, StatusCode, Url};
 
 use crate::settings::EdgeTarget;
 
-/// Longest answer that is read, in bytes: 100,000 users and some.
-const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// Longest answer that is read, in bytes: so much in any case, and for each user or event it was asked about
+/// what the longest id, written with escapes, or the reason for a rejection may take.
+const ANSWER_BYTES_BASE: usize = 64 << 10;
+const ANSWER_BYTES_EACH: usize = 2 << 10;
+/// How much of what the edge wrote is shown to people, in characters.
+const SHOWN_CHARS_MAX: usize = 200;
 /// Longest pause after repeated failures; the edge's return is noticed within it.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// How often an edge that knows no batches is asked again.
-const BATCHES_AGAIN: Duration = Duration::from_secs(60);
+const BATCHES_AGAIN_NS: u64 = 60_000_000_000;
 
 /// Why a batch did not arrive.
 #[derive(Debug, thiserror::Error)]
@@ -50,16 +55,39 @@ pub enum DeliveryError {
     },
 }
 
+impl DeliveryError {
+    fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Refused { status, .. } => StatusCode::from_u16(*status).ok(),
+            Self::Unreachable { .. } | Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// Whether what was posted is too long for the edge.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+
+    /// Whether the edge will never take what was posted: to send it again would hold up all that follows.
+    pub(crate) fn is_final(&self) -> bool {
+        let never =
+            [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNPROCESSABLE_ENTITY];
+        self.status().is_some_and(|status| never.contains(&status))
+    }
+}
+
 /// Posts to one edge.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     client: Client,
     target: EdgeTarget,
     singles_only: AtomicBool,
-    singles_since_ms: AtomicU64,
+    singles_since_ns: AtomicU64,
 }
 
 impl Delivery {
+    /// # Errors
+    /// The HTTP client's error where it cannot be built.
     pub(crate) fn new(target: EdgeTarget) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .timeout(target.timeout)
@@ -69,45 +97,52 @@ impl Delivery {
             .no_proxy()
             .build()?;
         let singles_only = AtomicBool::new(target.batch_url.is_none());
-        Ok(Self { client, target, singles_only, singles_since_ms: AtomicU64::new(0) })
+        Ok(Self { client, target, singles_only, singles_since_ns: AtomicU64::new(0) })
     }
 
     /// Posts a batch. `Ok(None)` means that this edge takes single events only.
     pub(crate) async fn post_batch(
         &self,
         batch: &EventBatch,
-        now_ms: u64,
+        now_ns: u64,
     ) -> Result<Option<BatchAnswer>, DeliveryError> {
         let Some(url) = &self.target.batch_url else { return Ok(None) };
-        if self.singles_only.load(Relaxed) {
-            let since_ms = now_ms.saturating_sub(self.singles_since_ms.load(Relaxed));
-            if u128::from(since_ms) < BATCHES_AGAIN.as_millis() {
-                return Ok(None);
-            }
-            self.singles_only.store(false, Relaxed);
+        let since_ns = now_ns.saturating_sub(self.singles_since_ns.load(Relaxed));
+        if self.singles_only.load(Relaxed) && since_ns < BATCHES_AGAIN_NS {
+            return Ok(None);
         }
         let body = serde_json::to_vec(batch).map_err(|error| unreadable(url, &error))?;
-        let (status, answer) = self.post(url, body).await?;
+        let answer_bytes_max =
+            ANSWER_BYTES_BASE + ANSWER_BYTES_EACH * (batch.users.len() + batch.events.len());
+        let (status, answer) = self.post(url, body, answer_bytes_max).await?;
         if status == StatusCode::NOT_FOUND {
-            tracing::info!(%url, "the edge knows no batches; sending single events");
-            self.singles_only.store(true, Relaxed);
-            self.singles_since_ms.store(now_ms, Relaxed);
+            if !self.singles_only.swap(true, Relaxed) {
+                tracing::info!(%url, "the edge knows no batches; sending single events");
+            }
+            self.singles_since_ns.store(now_ns, Relaxed);
             return Ok(None);
         }
         accepted(url, status, &answer)?;
-        serde_json::from_slice(&answer).map(Some).map_err(|error| unreadable(url, &error))
+        let answer = serde_json::from_slice(&answer).map_err(|error| unreadable(url, &error))?;
+        self.singles_only.store(false, Relaxed);
+        Ok(Some(answer))
     }
 
     /// Posts one event.
     pub(crate) async fn post_single(&self, event: &RatingEvent) -> Result<PolicyAnswer, DeliveryError> {
         let url = &self.target.event_url;
         let body = serde_json::to_vec(event).map_err(|error| unreadable(url, &error))?;
-        let (status, answer) = self.post(url, body).await?;
+        let (status, answer) = self.post(url, body, ANSWER_BYTES_BASE).await?;
         accepted(url, status, &answer)?;
         serde_json::from_slice(&answer).map_err(|error| unreadable(url, &error))
     }
 
-    async fn post(&self, url: &Url, body: Vec<u8>) -> Result<(StatusCode, Bytes), DeliveryError> {
+    async fn post(
+        &self,
+        url: &Url,
+        body: Vec<u8>,
+        answer_bytes_max: usize,
+    ) -> Result<(StatusCode, Bytes), DeliveryError> {
         let unreachable = |error: reqwest::Error| DeliveryError::Unreachable {
             url: url.to_string(),
             reason: innermost(&error),
@@ -120,8 +155,8 @@ impl Delivery {
         let status = response.status();
         let mut answer = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if answer.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(unreadable(url, &format_args!("it is longer than {ANSWER_BYTES_MAX} bytes")));
+            if answer.len() + chunk.len() > answer_bytes_max {
+                return Err(unreadable(url, &format_args!("it is longer than {answer_bytes_max} bytes")));
             }
             answer.extend_from_slice(&chunk);
         }
@@ -133,12 +168,19 @@ fn accepted(url: &Url, status: StatusCode, answer: &[u8]) -> Result<(), Delivery
     if status.is_success() {
         return Ok(());
     }
-    let detail = String::from_utf8_lossy(answer).chars().take(200).collect();
+    // A character has at most four bytes: the rest of a long answer need not even be looked at.
+    let beginning = &answer[..answer.len().min(4 * SHOWN_CHARS_MAX)];
+    let detail = shown(&String::from_utf8_lossy(beginning));
     Err(DeliveryError::Refused { url: url.to_string(), status: status.as_u16(), detail })
 }
 
 fn unreadable(url: &Url, reason: &dyn std::fmt::Display) -> DeliveryError {
-    DeliveryError::Unreadable { url: url.to_string(), reason: reason.to_string() }
+    DeliveryError::Unreadable { url: url.to_string(), reason: shown(&reason.to_string()) }
+}
+
+/// The beginning of a text that the edge wrote, or that quotes it.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect()
 }
 
 /// The last source of an error is the one that says what happened ("connection refused").

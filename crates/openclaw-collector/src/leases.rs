@@ -1,158 +1,192 @@
 //! Parameters hold for a time, not for ever.
 //!
-//! A user's lease is renewed by every answer that names the user; when it lapses the user is one of the
-//! newcomers again. When no answer has come for a whole time to live, the local loop takes over.
+//! Three things are leased: each user's parameters, everyone else's, and the guard time. An answer to a batch
+//! renews all three, an answer to a single event perhaps only its user's, and what is not leased from the edge
+//! the local loop decides. When no answer has come for a whole time to live, the local loop has everything.
+//!
+//! An edge is trusted with numbers inside the operator's bounds, and with nothing else: users that it was not
+//! asked about, times to live beyond all reason and texts of any length stop here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use openclaw_protocol::{BatchAnswer, BucketPolicy, PolicyAnswer, UserId};
+use openclaw_controller::ControlLoop;
+use openclaw_protocol::{BatchAnswer, BucketPolicy, PolicyAnswer, UserCounts, UserId};
 
 use crate::admission::Admission;
 
 /// Longest time to live that an answer may ask for: an hour. A lease beyond that is no lease.
-const TTL_MS_MAX: u64 = 3_600_000;
+const TTL_NS_MAX: u64 = 3_600_000_000_000;
+/// Longest policy version that is kept, in characters: it is shown to people.
+const VERSION_CHARS_MAX: usize = 128;
+
+#[derive(Clone, Copy, Debug)]
+struct Lease {
+    until_ns: u64,
+    from_edge: bool,
+}
 
 /// What is leased, and until when.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Leases {
-    users: HashMap<UserId, u64>,
-    edge_until_ns: Option<u64>,
+    users: HashMap<UserId, Lease>,
+    /// The last answer of the edge holds until then, whatever it said.
+    edge_until_ns: u64,
+    /// The edge decides what users without parameters of their own get.
+    everyone_until_ns: u64,
+    /// The edge decides the guard time.
+    guard_until_ns: u64,
+    /// How long the local loop's decisions hold, and answers that do not say.
+    ttl_ns: u64,
+    /// A lease that lapses before the next cycle would make edge and local loop take turns.
+    ttl_ns_min: u64,
     pub(crate) policy_version: Option<String>,
-    pub(crate) guard_ms: Option<f64>,
 }
 
 impl Leases {
+    pub(crate) fn new(ttl: Duration, flush_interval: Duration) -> Self {
+        let ns = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self {
+            users: HashMap::new(),
+            edge_until_ns: 0,
+            everyone_until_ns: 0,
+            guard_until_ns: 0,
+            ttl_ns: ns(ttl),
+            ttl_ns_min: ns(flush_interval).saturating_mul(2).min(TTL_NS_MAX),
+            policy_version: None,
+        }
+    }
+
     /// Whether an answer of the edge still holds.
     pub(crate) fn edge_holds(&self, now_ns: u64) -> bool {
-        self.edge_until_ns.is_some_and(|until_ns| now_ns < until_ns)
+        now_ns < self.edge_until_ns
     }
 
     pub(crate) fn users(&self) -> usize {
         self.users.len()
     }
 
-    /// Applies the edge's answer to a batch.
-    pub(crate) fn apply(&mut self, answer: &BatchAnswer, admission: &Admission, now_ns: u64) {
-        let until_ns = until(answer.ttl_ms, now_ns);
+    /// Applies the edge's answer to a batch that named the users of `asked`.
+    pub(crate) fn apply(
+        &mut self,
+        answer: &BatchAnswer,
+        asked: &HashSet<&UserId>,
+        admission: &Admission,
+        now_ns: u64,
+    ) {
+        let until_ns = self.until(Some(answer.ttl_ms), now_ns);
+        let lease = Lease { until_ns, from_edge: true };
         for (user, policy) in &answer.policies {
-            self.grant(user, *policy, until_ns, admission, now_ns);
+            if asked.contains(user) {
+                self.grant(user, *policy, lease, admission, now_ns);
+            } else {
+                admission.meters.policies_refused.increment(1);
+            }
         }
-        let newcomers = answer.newcomers.filter(BucketPolicy::is_sound);
         if answer.defaults.is_sound() {
+            let newcomers = answer.newcomers.filter(BucketPolicy::is_sound);
             admission.assign_everyone(answer.defaults, newcomers, now_ns);
+            self.everyone_until_ns = until_ns;
+        } else {
+            admission.meters.policies_refused.increment(1);
         }
-        admission.set_guard_s(answer.guard_ms.map(|ms| ms / 1e3));
-        self.guard_ms = answer.guard_ms;
-        self.edge_until_ns = Some(until_ns);
-        self.policy_version = Some(answer.policy_version.clone());
+        self.lease_guard(answer.guard_ms, until_ns, admission);
+        self.edge_until_ns = until_ns;
+        self.policy_version = Some(cut(&answer.policy_version));
     }
 
-    /// Applies the edge's answer to a single event. One without a guard time changes nothing about the guard:
-    /// the brief's answer has only the two numbers.
+    /// Applies the edge's answer to a single event. The brief's answer has only the two numbers, so the guard and
+    /// everyone else stay with the local loop, unless a guard time is given.
     pub(crate) fn apply_single(
         &mut self,
         user: &UserId,
         answer: &PolicyAnswer,
-        ttl_ms: u64,
         admission: &Admission,
         now_ns: u64,
     ) {
-        let until_ns = until(answer.ttl_ms.unwrap_or(ttl_ms), now_ns);
-        self.grant(user, answer.policy, until_ns, admission, now_ns);
+        let until_ns = self.until(answer.ttl_ms, now_ns);
+        self.grant(user, answer.policy, Lease { until_ns, from_edge: true }, admission, now_ns);
         if answer.guard_ms.is_some() {
-            admission.set_guard_s(answer.guard_ms.map(|ms| ms / 1e3));
-            self.guard_ms = answer.guard_ms;
+            self.lease_guard(answer.guard_ms, until_ns, admission);
         }
-        self.edge_until_ns = Some(until_ns);
-        self.policy_version.clone_from(&answer.policy_version);
+        self.edge_until_ns = until_ns;
+        self.policy_version = answer.policy_version.as_deref().map(cut);
     }
 
-    /// Gives a user parameters until `until_ns`. A policy that is no number is not applied.
-    pub(crate) fn grant(
+    fn lease_guard(&mut self, guard_ms: Option<f64>, until_ns: u64, admission: &Admission) {
+        if admission.set_guard_s(guard_ms.map(|ms| ms / 1e3)) {
+            self.guard_until_ns = until_ns;
+        } else {
+            admission.meters.policies_refused.increment(1);
+        }
+    }
+
+    /// Decides what the edge does not: for everyone, the guard, and the users of this cycle.
+    pub(crate) fn lead(
+        &mut self,
+        control: &ControlLoop,
+        collector: &str,
+        users: &[UserCounts],
+        admission: &Admission,
+        now_ns: u64,
+    ) {
+        let assignment = control.assignment(Some(collector), now_ns);
+        if now_ns >= self.guard_until_ns {
+            admission.set_guard_s(assignment.guard_s);
+        }
+        if now_ns < self.everyone_until_ns {
+            return;
+        }
+        admission.assign_everyone(assignment.defaults, assignment.newcomers, now_ns);
+        let lease = Lease { until_ns: now_ns.saturating_add(self.ttl_ns), from_edge: false };
+        let edge_holds = self.edge_holds(now_ns);
+        for user in users {
+            let of_edge = |held: &Lease| held.from_edge && now_ns < held.until_ns;
+            if edge_holds && self.users.get(&user.user_id).is_some_and(of_edge) {
+                continue;
+            }
+            let (policy, _) = control.policy(&user.user_id, Some(collector), now_ns);
+            self.grant(&user.user_id, policy, lease, admission, now_ns);
+        }
+    }
+
+    /// Gives a user parameters. A policy that is no number is not applied.
+    fn grant(
         &mut self,
         user: &UserId,
         policy: BucketPolicy,
-        until_ns: u64,
+        lease: Lease,
         admission: &Admission,
         now_ns: u64,
     ) {
         if !policy.is_sound() {
-            metrics::counter!("openclaw_collector_policies_refused_total").increment(1);
-            return;
-        }
-        if admission.assign(user, policy, now_ns).is_ok() {
-            self.users.insert(user.clone(), until_ns);
+            admission.meters.policies_refused.increment(1);
+        } else if admission.assign(user, policy, now_ns).is_ok() {
+            // The table of buckets is bounded, and so is this map: only who has a bucket has a lease.
+            self.users.insert(user.clone(), lease);
         }
     }
 
     /// Takes away what has lapsed.
     pub(crate) fn sweep(&mut self, admission: &Admission, now_ns: u64) {
-        self.users.retain(|user, until_ns| {
-            let holds = now_ns < *until_ns;
+        self.users.retain(|user, lease| {
+            let holds = now_ns < lease.until_ns;
             if !holds {
                 admission.unassign(user, now_ns);
             }
             holds
         });
     }
+
+    fn until(&self, ttl_ms: Option<u64>, now_ns: u64) -> u64 {
+        let ttl_ns = ttl_ms.map_or(self.ttl_ns, |ms| ms.saturating_mul(1_000_000));
+        now_ns.saturating_add(ttl_ns.clamp(self.ttl_ns_min, TTL_NS_MAX))
+    }
 }
 
-fn until(ttl_ms: u64, now_ns: u64) -> u64 {
-    now_ns.saturating_add(ttl_ms.min(TTL_MS_MAX) * 1_000_000)
+fn cut(version: &str) -> String {
+    version.chars().take(VERSION_CHARS_MAX).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::settings::CollectorSettings;
-
-    fn answer(refill_rate: f64) -> BatchAnswer {
-        let policy = BucketPolicy { bucket_size: 1.0, refill_rate };
-        BatchAnswer {
-            policies: [(UserId::new("u").unwrap(), policy)].into(),
-            defaults: policy,
-            newcomers: None,
-            guard_ms: Some(90.0),
-            ttl_ms: 5_000,
-            policy_version: "v".into(),
-            reason: None,
-            classes: Vec::new(),
-            dependencies: Vec::new(),
-            rejected: Vec::new(),
-        }
-    }
-
-    fn refill_rate_of(admission: &Admission, user: &str) -> f64 {
-        admission.take(&UserId::new(user).unwrap()).params().refill_rate()
-    }
-
-    #[test]
-    fn a_lease_holds_for_its_time_to_live_and_then_the_user_is_a_newcomer_again() {
-        let admission = Admission::new(&CollectorSettings::default());
-        let mut leases = Leases::default();
-        let mut given = answer(3.0);
-        given.defaults = BucketPolicy { bucket_size: 5.0, refill_rate: 7.0 };
-        leases.apply(&given, &admission, 0);
-        assert!((refill_rate_of(&admission, "u") - 3.0).abs() < 1e-3);
-        leases.sweep(&admission, 4_999_999_999);
-        assert!(leases.edge_holds(4_999_999_999) && leases.users() == 1);
-        leases.sweep(&admission, 5_000_000_000);
-        assert!(!leases.edge_holds(5_000_000_000) && leases.users() == 0);
-        assert!((refill_rate_of(&admission, "u") - 7.0).abs() < 1e-3);
-    }
-
-    #[test]
-    fn an_answer_that_is_no_number_is_not_applied() {
-        let admission = Admission::new(&CollectorSettings::default());
-        let mut leases = Leases::default();
-        leases.apply(&answer(f64::NAN), &admission, 0);
-        leases.apply(&answer(-1.0), &admission, 0);
-        assert_eq!(leases.users(), 0);
-        assert!((refill_rate_of(&admission, "u") - 10.0).abs() < 1e-3, "the configured default stands");
-    }
-
-    #[test]
-    fn an_absurd_time_to_live_is_cut_to_an_hour() {
-        assert_eq!(until(u64::MAX, 1), 3_600_000_000_001);
-    }
-}
+mod tests;

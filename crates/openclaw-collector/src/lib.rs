@@ -11,6 +11,8 @@ mod counters;
 mod cycle;
 mod delivery;
 mod leases;
+mod metering;
+mod outbox;
 mod settings;
 mod status;
 
@@ -18,5 +20,6 @@ pub use admission::{Admission, Finished};
 pub use clock::Clock;
 pub use cycle::Collector;
 pub use delivery::DeliveryError;
+pub use metering::describe_metrics;
 pub use settings::{CollectorSettings, EdgeTarget, InvalidEndpoint};
-pub use status::{CollectorStatus, ControlledBy, describe_metrics};
+pub use status::{CollectorStatus, ControlledBy};

@@ -41,6 +41,8 @@ pub struct CollectorStatus {
     pub events_dropped: u64,
     /// Events delivered since the start.
     pub events_delivered: u64,
+    /// Events that the edge took out of a batch as invalid, since the start.
+    pub events_rejected: u64,
     /// The last delivery's error, until one succeeds.
     pub edge_error: Option<String>,
     /// 95th percentile of the last second, in ms, where anything completed.
@@ -49,40 +51,4 @@ pub struct CollectorStatus {
     pub late_fraction: Option<f64>,
     /// Counters since the start.
     pub totals: Totals,
-}
-
-/// Registers what this crate measures.
-pub fn describe_metrics() {
-    use metrics::{Unit, describe_counter, describe_gauge};
-    describe_counter!("openclaw_rating_throttled_total", Unit::Count, "Ratings refused, by guard or bucket");
-    describe_counter!(
-        "openclaw_collector_events_dropped_total",
-        Unit::Count,
-        "Events dropped because the queue was full"
-    );
-    describe_counter!("openclaw_collector_events_delivered_total", Unit::Count, "Events that the edge took");
-    describe_counter!(
-        "openclaw_collector_batches_total",
-        Unit::Count,
-        "Batches posted to the edge, by result"
-    );
-    describe_counter!(
-        "openclaw_collector_policies_refused_total",
-        Unit::Count,
-        "Policies not applied because they were no numbers"
-    );
-    describe_counter!(
-        "openclaw_collector_users_untracked_total",
-        Unit::Count,
-        "Attempts of users that no longer fit the table of counters"
-    );
-    describe_gauge!("openclaw_collector_events_waiting", Unit::Count, "Events waiting for delivery");
-    describe_gauge!("openclaw_collector_leases", Unit::Count, "Users whose parameters are leased");
-    describe_gauge!(
-        "openclaw_collector_edge_controls",
-        Unit::Count,
-        "1 while the edge's answers hold, 0 while the local loop decides"
-    );
-    describe_gauge!("openclaw_collector_guard_cap_requests", Unit::Count, "Requests that may be in flight");
-    describe_gauge!("openclaw_collector_in_flight_requests", Unit::Count, "Requests in flight");
 }
