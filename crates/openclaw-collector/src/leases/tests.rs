@@ -1,6 +1,7 @@
 //! Who decides what, and for how long, at simulated times.
 
 use openclaw_controller::{LittleGuard, LoopSettings};
+use proptest::prelude::*;
 
 use super::*;
 use crate::settings::CollectorSettings;
@@ -183,4 +184,36 @@ fn an_edge_of_single_events_decides_for_its_users_and_the_local_loop_for_the_oth
     case.apply_single(&guarding, 7 * SECOND_NS);
     case.cycle(&["u"], 8 * SECOND_NS);
     assert_eq!(case.admission.guard_ms(), Some(80.0));
+}
+
+proptest! {
+    #[test]
+    fn whatever_an_edge_answers_nothing_leaves_the_operators_bounds(
+        sizes in any::<[f64; 3]>(),
+        refill_rates in any::<[f64; 3]>(),
+        guard_ms in any::<Option<f64>>(),
+        ttl_ms in any::<u64>(),
+        now_ns in any::<u32>(),
+    ) {
+        let mut case = Case::new();
+        let policy = |at: usize| policy(sizes[at], refill_rates[at]);
+        let given = BatchAnswer {
+            policies: [(UserId::new("u").unwrap(), policy(0))].into(),
+            defaults: policy(1),
+            newcomers: Some(policy(2)),
+            guard_ms,
+            ttl_ms,
+            ..answer(1.0)
+        };
+        let now_ns = u64::from(now_ns);
+        case.apply(&given, now_ns);
+        let bounds = CollectorSettings::default().bounds;
+        for user in ["u", "never-seen"] {
+            let params = case.admission.take(&UserId::new(user).unwrap()).params();
+            prop_assert!((bounds.bucket_size_min..=bounds.bucket_size_max).contains(&params.capacity()));
+            prop_assert!((bounds.refill_rate_min..=bounds.refill_rate_max).contains(&params.refill_rate()));
+        }
+        prop_assert!(case.admission.guard_ms().is_none_or(|ms| (10.0..=3.6e6).contains(&ms)));
+        prop_assert!(!case.leases.edge_holds(now_ns + 3600 * SECOND_NS));
+    }
 }
