@@ -19,7 +19,8 @@ pub struct CollectorSettings {
     pub flush_interval: Duration,
     /// Events per batch at most; as many waiting start a cycle early.
     pub batch_max: usize,
-    /// Events waiting at most; the oldest give way.
+    /// Events waiting for the edge at most; the oldest give way. As many again may wait for the next cycle,
+    /// where the newest do: that happens only where cycles are held up.
     pub queue_max: usize,
     /// Users counted, and buckets kept, at most.
     pub users_max: usize,
@@ -92,6 +93,12 @@ impl EdgeTarget {
     pub fn new(endpoint: &str, token: Option<String>, timeout: Duration) -> Result<Self, InvalidEndpoint> {
         let invalid = |reason: String| InvalidEndpoint { endpoint: endpoint.to_owned(), reason };
         let event_url = Url::parse(endpoint).map_err(|error| invalid(error.to_string()))?;
+        if !event_url.username().is_empty() || event_url.password().is_some() {
+            // URLs are logged; this one must not even be shown here.
+            let (endpoint, reason) =
+                ("http://...@...".to_owned(), "a password in it would be logged; set a token");
+            return Err(InvalidEndpoint { endpoint, reason: reason.to_owned() });
+        }
         if event_url.scheme() != "http" || event_url.host().is_none() {
             return Err(invalid("it must begin with http:// and name a host".to_owned()));
         }
@@ -118,6 +125,14 @@ mod tests {
         let found = target("http://edge-rl-service/api/v1/event").unwrap();
         assert_eq!(found.batch_url.unwrap().as_str(), "http://edge-rl-service/api/v1/events");
         assert!(target("http://edge/other").unwrap().batch_url.is_none());
+    }
+
+    #[test]
+    fn a_password_in_the_url_is_refused_and_not_repeated() {
+        for endpoint in ["http://ann:secret@edge/api/v1/event", "http://secret@edge/api/v1/event"] {
+            let reason = target(endpoint).unwrap_err().to_string();
+            assert!(reason.contains("set a token") && !reason.contains("secret"), "{reason}");
+        }
     }
 
     #[test]
