@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::batch::{CollectorInfo, DependencyGauge, EventBatch, Rejected, Totals, UserCounts};
 use crate::event::RatingEvent;
 use crate::problem::{Problem, ProblemKind};
-use crate::rating::{Rating, RatingRules, ScoreRange, json_problem};
+use crate::rating::{Rating, RatingRules, ScoreRange, json_problem, refuse_array};
 
 /// How the items of a body are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,7 @@ pub fn parse_event(body: &[u8], scores: ScoreRange) -> Result<RatingEvent, Probl
 }
 
 fn event(json: &str, scores: ScoreRange) -> Result<RatingEvent, Problem> {
+    refuse_array(json)?;
     let event: RatingEvent = serde_json::from_str(json).map_err(|error| json_problem(&error))?;
     event.check(scores).map_err(|reason| Problem::new(ProblemKind::InvalidField, reason))?;
     Ok(event)

@@ -93,6 +93,7 @@ impl Rating {
     /// # Errors
     /// A 400 problem that names the field.
     pub fn parse(json: &str, arrival_ms: u64, rules: &RatingRules) -> Result<Self, Problem> {
+        refuse_array(json)?;
         let wire: RatingWire = serde_json::from_str(json).map_err(|error| json_problem(&error))?;
         let invalid = |reason: String| Problem::new(ProblemKind::InvalidField, reason);
         rules.scores.check(wire.score).map_err(invalid)?;
@@ -109,6 +110,16 @@ impl Rating {
         rules.vocabulary.check(&context).map_err(invalid)?;
         Ok(Self { user_id: wire.user_id, item_id: wire.item_id, score: wire.score, timestamp, context })
     }
+}
+
+/// Refuses an array in an object's place: serde would read a struct from its fields in order too, and every
+/// reordering of ours would then change what clients mean.
+pub(crate) fn refuse_array(json: &str) -> Result<(), Problem> {
+    if json.trim_start().starts_with('[') {
+        let detail = "an array where an object with named fields belongs";
+        return Err(Problem::new(ProblemKind::InvalidField, detail));
+    }
+    Ok(())
 }
 
 /// Turns a JSON error into a problem: syntax errors blame the body, others a field.
@@ -176,6 +187,11 @@ mod tests {
         let deep = "[".repeat(100_000);
         assert!(parse(&deep).is_err());
         assert!(parse(&format!(r#"{{"userId":"u","itemId":"i","score":1,"context":{deep}"#)).is_err());
+    }
+
+    #[test]
+    fn fields_are_named_and_never_told_by_their_place() {
+        assert!(detail(r#"["u","i",5]"#).contains("named fields"));
     }
 
     #[test]

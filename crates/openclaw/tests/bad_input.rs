@@ -98,9 +98,10 @@ fn a_batch_with_bad_items_keeps_the_good_ones_and_answers_each() {
         json!({"userId": "ann", "itemId": "one", "score": 11}),
         json!({"userId": "ann", "itemId": "two", "score": 3, "timestamp": u64::MAX}),
         Value::Null,
+        json!(["ann", "two", 3]),
         json!({"userId": "bob", "itemId": "one", "score": 4}),
     ];
-    let statuses = [201, 400, 400, 400, 400, 201];
+    let statuses = [201, 400, 400, 400, 400, 400, 201];
     let ndjson: Vec<_> = items.iter().map(Value::to_string).collect();
     for (content_type, body) in [(JSON, json!(items).to_string()), (NDJSON, ndjson.join("\n"))] {
         let case = Case::new("a batch", body, (0, "", "")).of_type(content_type);

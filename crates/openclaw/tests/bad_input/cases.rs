@@ -120,13 +120,14 @@ pub(crate) fn rating_cases() -> Vec<Case> {
 pub(crate) fn event_cases() -> Vec<Case> {
     let event = |more: &str| GOOD.replace('}', &format!(",{more}}}"));
     let bodies = [
-        Case::new("deeply nested", "[".repeat(100_000), (400, "invalid-field", "sequence")),
+        Case::new("deeply nested", "[".repeat(100_000), (400, "invalid-field", "an array")),
         Case::new(
             "a negative latency",
             event(r#""latencyMs":-3"#),
             (400, "invalid-field", "latencyMs is -3"),
         ),
         Case::new("an invented outcome", event(r#""outcome":"lost""#), (400, "invalid-field", "lost")),
+        Case::new("no names", r#"["u","i",5,1710841234567]"#, (400, "invalid-field", "named fields")),
         Case::new("no time", r#"{"userId":"u","itemId":"i","score":5}"#, (400, "invalid-field", "timestamp")),
         Case::new("lines", GOOD, (415, "unsupported-media-type", "x-ndjson")).of_type(NDJSON),
         Case::new("more than 8 MiB", vec![b' '; (8 << 20) + 1], (413, "body-too-large", "8388608 bytes")),
