@@ -186,6 +186,22 @@ fn a_slot_that_changes_hands_is_charged_to_the_right_key() {
 }
 
 #[test]
+fn a_decision_that_slept_does_not_charge_the_slots_next_key() {
+    model(3, || {
+        let buckets = table(params(1.0, 0.0), 1);
+        let other = Arc::clone(&buckets);
+        let thread = thread::spawn(move || {
+            // The old key may be known already and not charged yet: it is full, and can be forgotten.
+            other.forget_idle(1);
+            other.try_acquire("new", 1.0, 1)
+        });
+        let _ = buckets.try_acquire("old", 1.0, 1);
+        let new = thread.join().unwrap();
+        assert!(new.is_allowed() || new.standing() == Standing::Overflow, "{new:?}");
+    });
+}
+
+#[test]
 fn the_guard_counts_exactly_and_keeps_its_ceiling() {
     model(3, || {
         let guard = std::sync::Arc::new(InFlightGuard::new(1));
