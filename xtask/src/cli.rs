@@ -4,13 +4,14 @@ use crate::suite::Selection;
 use std::path::PathBuf;
 
 /// Every subcommand; documents may name no other.
-pub(crate) const COMMANDS: &[&str] = &["tidy", "test", "prove", "bench", "help"];
+pub(crate) const COMMANDS: &[&str] = &["tidy", "codegen", "test", "prove", "bench", "help"];
 
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     Help,
     Tidy,
+    Codegen { check: bool },
     Test(Selection),
     ListProofs,
     Prove(String),
@@ -23,6 +24,7 @@ pub(crate) fn usage() -> &'static str {
     "usage: cargo xtask COMMAND
 
   tidy                                 check the rules no compiler knows: layers, documents, file lengths
+  codegen [--check]                    write the reference pages and OpenAPI documents anew, or only compare them
   test [--only STEP]... [--skip STEP]...
                                        everything that must be green; builds the tools it lacks under the target folder
   prove [NAME]                         run a crash, soak or stress proof with its full counts; alone: list them
@@ -43,6 +45,11 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Task, Stri
         "tidy" => match rest.first() {
             None => Ok(Task::Tidy),
             Some(extra) => Err(format!("`tidy` takes no arguments, but got {extra:?}")),
+        },
+        "codegen" => match rest.as_slice() {
+            [] => Ok(Task::Codegen { check: false }),
+            [flag] if flag == "--check" => Ok(Task::Codegen { check: true }),
+            other => Err(format!("`codegen` takes --check or nothing, but got {other:?}")),
         },
         "test" => Ok(Task::Test(parse_selection(rest)?)),
         "prove" => parse_prove(rest),
@@ -112,6 +119,12 @@ mod tests {
     }
 
     #[test]
+    fn generated_pages_are_written_unless_only_compared() {
+        assert_eq!(parse_line("codegen"), Ok(Task::Codegen { check: false }));
+        assert_eq!(parse_line("codegen --check"), Ok(Task::Codegen { check: true }));
+    }
+
+    #[test]
     fn names_and_files_are_taken() {
         assert_eq!(parse_line("prove crash"), Ok(Task::Prove("crash".to_owned())));
         let json = Some(PathBuf::from("out.json"));
@@ -140,6 +153,7 @@ mod tests {
             ("", "which task"),
             ("tidie", "\"tidie\""),
             ("tidy now", "\"now\""),
+            ("codegen --chekc", "\"--chekc\""),
             ("test --only", "--only needs"),
             ("test --only nothing", "\"nothing\""),
             ("test fast", "\"fast\""),

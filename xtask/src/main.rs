@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
 
 mod cli;
+mod codegen;
 mod process;
 mod recipes;
 mod suite;
@@ -37,6 +38,7 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Help => println!("{}", cli::usage()),
         Task::Tidy => println!("{}", run_tidy()?),
+        Task::Codegen { check } => println!("{}", codegen::run(check)?),
         Task::Test(selection) => suite::run(&selection)?,
         Task::ListProofs => print!("{}", recipes::list("proofs", recipes::PROOFS)),
         Task::ListBenches => print!("{}", recipes::list("benches", recipes::BENCHES)),

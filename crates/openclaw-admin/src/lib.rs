@@ -10,6 +10,7 @@ pub mod health;
 pub mod listen;
 pub mod logging;
 pub mod metrics;
+pub mod openapi;
 pub mod origin;
 pub mod reply;
 pub mod shutdown;

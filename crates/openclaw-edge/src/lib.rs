@@ -10,6 +10,6 @@ mod services;
 mod settings;
 
 pub use metering::describe_metrics;
-pub use routes::router;
+pub use routes::{openapi_json, router};
 pub use services::{Edge, EdgeStatus};
 pub use settings::{ControllerKind, EdgeSettings, UnknownController};

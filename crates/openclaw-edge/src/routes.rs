@@ -1,5 +1,7 @@
 //! The edge's HTTP interface.
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -10,15 +12,43 @@ use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use openclaw_admin::access::{AccessPolicy, Role};
 use openclaw_admin::body::{content_type, read_body};
+use openclaw_admin::openapi::{self, AccessProblems, BearerByRole, BodyProblems, InternalProblem};
 use openclaw_admin::reply::{ProblemReply, with_problem_fallbacks};
-use openclaw_protocol::{BodyForm, ProblemKind, parse_event, parse_events};
+use openclaw_protocol::{
+    BatchAnswer, BodyForm, EventBatch, PolicyAnswer, Problem, ProblemKind, RatingEvent, Reason, parse_event,
+    parse_events,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 
 use crate::services::Edge;
 
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
+
+/// The edge's interface as OpenAPI.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "OpenClaw edge service",
+        description = "Events in, bucket parameters out. Times are ms since the epoch. Every error is an RFC 9457 \
+                       problem document; unknown paths are answered 404, known ones under a wrong method 405 with \
+                       `Allow`."
+    ),
+    servers((url = "http://127.0.0.1:8081", description = "Default listener")),
+    paths(event, events, policy, policy_of),
+    components(schemas(Problem)),
+    modifiers(&BearerByRole)
+)]
+struct EdgeDocument;
+
+/// The OpenAPI document of this service.
+///
+/// # Errors
+/// See [`openapi::to_json`].
+pub fn openapi_json() -> Result<String, serde_json::Error> {
+    openapi::to_json::<EdgeDocument>()
+}
 
 /// The edge's routes: events for collectors, explanations for readers.
 pub fn router(edge: Edge, access: &AccessPolicy) -> Router {
@@ -33,6 +63,54 @@ pub fn router(edge: Edge, access: &AccessPolicy) -> Router {
     with_problem_fallbacks(events.merge(readers).with_state(edge))
 }
 
+/// What a route that takes events answers where it takes none.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by its derive alone")]
+enum EventProblems {
+    /// The body is not JSON of the expected form (`malformed-body`), or a field is wrong (`invalid-field`).
+    #[response(status = 400, content_type = "application/problem+json", example = json!({
+        "type": "urn:openclaw:problem:invalid-field", "title": "invalid field", "status": 400,
+        "detail": "score is 11; it must lie in 0 to 10"}))]
+    Invalid(Problem),
+    /// This edge serves as many services or collectors as it may (`temporary-reduced-capacity`).
+    #[response(status = 503, content_type = "application/problem+json")]
+    Full(Problem),
+}
+
+/// Takes one event and answers with its user's new bucket parameters.
+///
+/// Its four required fields alone are enough. Without any latency signal the answer is the configured default and
+/// `reason` says `no-latency-signal`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/event",
+    tag = "events",
+    security(("bearer" = ["collector"]), ()),
+    request_body(content(
+        (RatingEvent = "application/json", examples(
+            ("minimal" = (summary = "The four required fields", value = json!(
+                {"userId": "user-123", "itemId": "item-456", "score": 4.7, "timestamp": 1710841234567u64}))),
+            ("whole" = (summary = "With what the loop learns from", value = json!(
+                {"userId": "user-123", "itemId": "item-456", "score": 4.7, "timestamp": 1710841234567u64,
+                 "eventId": "c1-000017", "latencyMs": 20.5, "outcome": "accepted", "inFlight": 12, "workMs": 18.0,
+                 "dependencyMs": {"backend": 18.0},
+                 "context": {"deviceType": "mobile", "networkQuality": "good"}})))
+        ))
+    )),
+    responses(
+        (status = 200, description = "The user's bucket parameters", body = PolicyAnswer, examples(
+            ("minimal" = (summary = "The two fields that are always there", value = json!(
+                {"bucketSize": 120, "refillRate": 15.3}))),
+            ("whole" = (summary = "As a rule", value = json!(
+                {"bucketSize": 120.0, "refillRate": 15.3, "ttlMs": 5000, "guardMs": 160.0,
+                 "policyVersion": "little-guard", "reason": "controller"})))
+        )),
+        EventProblems,
+        AccessProblems,
+        BodyProblems,
+        InternalProblem
+    )
+)]
 async fn event(State(edge): State<Edge>, request: Request) -> Result<Response, ProblemReply> {
     content_type(request.headers(), &[JSON])?;
     let settings = edge.settings();
@@ -41,6 +119,53 @@ async fn event(State(edge): State<Edge>, request: Request) -> Result<Response, P
     Ok(json_reply(&edge.take_event(&event)?))
 }
 
+/// What `POST /api/v1/events` reads as JSON.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "read by its derive alone")]
+enum EventsBody {
+    /// A collector's batch.
+    Envelope(EventBatch),
+    /// Events alone.
+    Bare(Vec<RatingEvent>),
+}
+
+/// Takes a collector's batch and answers with the parameters of every user that it names.
+///
+/// Counters are cumulative since the collector's epoch, so that lost batches lose no counts. Events may also come
+/// alone, as an array or as NDJSON; an event that is not taken is listed in `rejected` and holds up no other.
+#[utoipa::path(
+    post,
+    path = "/api/v1/events",
+    tag = "events",
+    security(("bearer" = ["collector"]), ()),
+    request_body(content(
+        (EventsBody = "application/json", examples(
+            ("envelope" = (summary = "A collector's batch", value = json!(
+                {"collector": {"id": "rating-1", "service": "rating", "epoch": 1710841230000u64}, "seq": 17,
+                 "inFlight": 3,
+                 "totals": {"attempts": 240, "accepted": 200, "throttled": 40, "completed": 197, "failed": 0},
+                 "users": [{"userId": "user-123", "attempts": 12, "throttled": 2}],
+                 "events": [{"userId": "user-123", "itemId": "item-456", "score": 4.7,
+                             "timestamp": 1710841234567u64, "latencyMs": 20.5, "outcome": "accepted"}]}))),
+            ("bare" = (summary = "Events alone", value = json!(
+                [{"userId": "user-123", "itemId": "item-456", "score": 4.7, "timestamp": 1710841234567u64}])))
+        )),
+        (String = "application/x-ndjson", example = json!(
+            "{\"userId\":\"user-123\",\"itemId\":\"item-456\",\"score\":4.7,\"timestamp\":1710841234567}\n"))
+    )),
+    responses(
+        (status = 200, description = "Parameters of the users named, and of all others", body = BatchAnswer,
+            example = json!(
+                {"policies": {"user-123": {"bucketSize": 120.0, "refillRate": 15.3}},
+                 "defaults": {"bucketSize": 20.0, "refillRate": 10.0}, "guardMs": 160.0, "ttlMs": 5000,
+                 "policyVersion": "little-guard", "reason": "controller"})),
+        EventProblems,
+        AccessProblems,
+        BodyProblems,
+        InternalProblem
+    )
+)]
 async fn events(State(edge): State<Edge>, request: Request) -> Result<Response, ProblemReply> {
     let form = match content_type(request.headers(), &[JSON, NDJSON])? {
         Some(NDJSON) => BodyForm::NdJson,
@@ -59,17 +184,86 @@ async fn events(State(edge): State<Edge>, request: Request) -> Result<Response, 
     Ok(json_reply(&answer))
 }
 
-async fn policy(State(edge): State<Edge>) -> Response {
-    json_reply(
-        &json!({ "mode": "full", "controller": edge.policy_version(), "policyVersion": edge.policy_version() }),
-    )
+/// What decides on this edge.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct PolicyInForce {
+    /// What the answers do: `full` means that they hold for everyone.
+    mode: &'static str,
+    /// The controller that decides.
+    controller: &'static str,
+    /// The version that answers name.
+    policy_version: &'static str,
 }
 
-#[derive(Deserialize)]
+/// What decides on this edge.
+#[utoipa::path(
+    get,
+    path = "/api/v1/policy",
+    tag = "policy",
+    security(("bearer" = ["reader"]), ()),
+    responses(
+        (status = 200, description = "Mode, controller and version", body = PolicyInForce, example = json!(
+            {"mode": "full", "controller": "little-guard", "policyVersion": "little-guard"})),
+        AccessProblems,
+        InternalProblem
+    )
+)]
+async fn policy(State(edge): State<Edge>) -> Response {
+    let name = edge.policy_version();
+    json_reply(&PolicyInForce { mode: "full", controller: name, policy_version: name })
+}
+
+/// Which service's parameters.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct PolicyQuery {
+    /// The service; may be left out where only one sends events, or where one does so without an envelope.
     service: Option<String>,
 }
 
+/// A user's parameters and their grounds.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct UserPolicy {
+    /// Whose.
+    user_id: String,
+    /// Capacity in tokens.
+    bucket_size: f64,
+    /// Refill rate in tokens per second.
+    refill_rate: f64,
+    /// Why, in a word.
+    reason: Reason,
+    /// The controller that decides.
+    controller: &'static str,
+    /// Which policy or controller decided.
+    policy_version: &'static str,
+    /// What was observed, by name; a number that is not finite is null.
+    observation: BTreeMap<&'static str, Option<f64>>,
+    /// What was decided, by name; a number that is not finite is null.
+    action: BTreeMap<&'static str, Option<f64>>,
+    /// Why, in one sentence.
+    explanation: String,
+}
+
+/// Why a user's parameters are what they are.
+///
+/// A user that the service has not seen gets the newcomers' parameters.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/{id}/policy",
+    tag = "policy",
+    security(("bearer" = ["reader"]), ()),
+    params(("id" = String, Path, description = "The user, percent-encoded"), PolicyQuery),
+    responses(
+        (status = 200, description = "The parameters, what was observed and what was decided", body = UserPolicy),
+        (status = 404, description = "No such service has sent events, or it is not clear which is meant \
+                                      (`not-found`)",
+            body = Problem, content_type = "application/problem+json"),
+        AccessProblems,
+        InternalProblem
+    )
+)]
 async fn policy_of(
     State(edge): State<Edge>,
     path: Result<Path<String>, PathRejection>,
@@ -84,22 +278,22 @@ async fn policy_of(
         };
         return Err(ProblemReply::new(ProblemKind::NotFound, detail));
     };
-    Ok(json_reply(&json!({
-        "userId": user,
-        "bucketSize": why.policy.bucket_size,
-        "refillRate": why.policy.refill_rate,
-        "reason": why.reason,
-        "controller": why.controller,
-        "policyVersion": edge.policy_version(),
-        "observation": named(&why.observation),
-        "action": named(&why.action),
-        "explanation": why.sentence,
-    })))
+    Ok(json_reply(&UserPolicy {
+        user_id: user,
+        bucket_size: why.policy.bucket_size,
+        refill_rate: why.policy.refill_rate,
+        reason: why.reason,
+        controller: why.controller,
+        policy_version: edge.policy_version(),
+        observation: named(&why.observation),
+        action: named(&why.action),
+        explanation: why.sentence,
+    }))
 }
 
 /// Named numbers as a JSON object; JSON has no infinity, which becomes null.
-fn named(values: &[(&'static str, f64)]) -> Map<String, Value> {
-    values.iter().map(|&(name, value)| (name.to_owned(), json!(value))).collect()
+fn named(values: &[(&'static str, f64)]) -> BTreeMap<&'static str, Option<f64>> {
+    values.iter().map(|&(name, value)| (name, Some(value).filter(|value| value.is_finite()))).collect()
 }
 
 fn json_reply<T: Serialize>(value: &T) -> Response {

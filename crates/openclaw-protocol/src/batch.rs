@@ -12,11 +12,12 @@ use crate::problem::Problem;
 
 /// Who sends a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CollectorInfo {
-    /// Unique among the collectors of one service.
+    /// Unique among the collectors of one service; 1 to 128 bytes.
     pub id: String,
-    /// The service whose capacity is shared.
+    /// The service whose capacity is shared; 1 to 128 bytes.
     pub service: String,
     /// When the counters began, ms since the epoch; a new epoch starts them at zero.
     pub epoch: u64,
@@ -24,6 +25,7 @@ pub struct CollectorInfo {
 
 /// Counters of a whole collector since its epoch, in ratings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Totals {
     /// Ratings offered.
@@ -40,6 +42,7 @@ pub struct Totals {
 
 /// Counters of one user since the collector's epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UserCounts {
     /// Whose.
@@ -53,6 +56,7 @@ pub struct UserCounts {
 
 /// State of one dependency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DependencyGauge {
     /// Its name.
@@ -65,6 +69,7 @@ pub struct DependencyGauge {
 
 /// One batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EventBatch {
     /// Who sends it.
@@ -90,6 +95,7 @@ pub struct EventBatch {
 
 /// An item of a batch that was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Rejected {
     /// Its place in the batch, from 0.

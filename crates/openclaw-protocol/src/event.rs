@@ -13,6 +13,7 @@ use crate::rating::ScoreRange;
 
 /// How an attempt ended, as the rating service saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Admitted and acknowledged.
@@ -27,6 +28,7 @@ pub enum Outcome {
 
 /// One rating event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RatingEvent {
     /// Who rated.
@@ -39,6 +41,7 @@ pub struct RatingEvent {
     pub timestamp: u64,
     /// Identifies the event where it may be delivered more than once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 128))]
     pub event_id: Option<Arc<str>>,
     /// Service time of the rating as its caller saw it, in ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +57,7 @@ pub struct RatingEvent {
     pub work_ms: Option<f64>,
     /// Time spent in each dependency, in ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeMap<String, f64>>))]
     pub dependency_ms: Option<BTreeMap<Arc<str>, f64>>,
     /// Circumstances, as far as known.
     #[serde(default, skip_serializing_if = "Context::is_empty")]

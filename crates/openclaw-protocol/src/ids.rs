@@ -37,6 +37,12 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $noun:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[cfg_attr(
+            feature = "openapi",
+            derive(utoipa::ToSchema),
+            // Bytes, not characters: an id within the bound in bytes is always within it in characters.
+            schema(value_type = String, min_length = 1, max_length = 256)
+        )]
         pub struct $name(Arc<str>);
 
         impl $name {

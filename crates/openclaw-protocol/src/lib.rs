@@ -19,4 +19,4 @@ pub use ids::{ID_BYTES_MAX, InvalidId, ItemId, UserId};
 pub use intake::{BodyForm, EventIntake, parse_event, parse_events, parse_ratings};
 pub use policy::{BatchAnswer, BucketPolicy, ClassGuard, DependencyGuard, PolicyAnswer, Reason};
 pub use problem::{PROBLEM_JSON, Problem, ProblemKind};
-pub use rating::{Rating, RatingRules, ScoreRange};
+pub use rating::{Rating, RatingRules, RatingWire, ScoreRange};

@@ -10,6 +10,7 @@ use crate::ids::UserId;
 
 /// The brief's answer: a bucket's capacity and refill rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BucketPolicy {
     /// Capacity in tokens.
@@ -31,6 +32,7 @@ impl BucketPolicy {
 
 /// Why an answer is what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// No latency has ever been reported: the configured default.
@@ -45,6 +47,7 @@ pub enum Reason {
 
 /// Answer to one event (`POST /api/v1/event`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyAnswer {
     /// The user's new parameters.
@@ -69,6 +72,7 @@ pub struct PolicyAnswer {
 
 /// Guard time of one context class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ClassGuard {
     /// The class.
@@ -79,6 +83,7 @@ pub struct ClassGuard {
 
 /// Guard time of one dependency.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DependencyGuard {
     /// The dependency's name.
@@ -89,6 +94,7 @@ pub struct DependencyGuard {
 
 /// Answer to a batch (`POST /api/v1/events`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BatchAnswer {
     /// New parameters of every user named in the batch.

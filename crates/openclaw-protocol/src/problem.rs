@@ -46,6 +46,25 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
+    /// Every kind.
+    pub const ALL: [Self; 15] = [
+        Self::MalformedBody,
+        Self::InvalidField,
+        Self::BodyTooLarge,
+        Self::BodyTimeout,
+        Self::UnsupportedMediaType,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::QuotaExceeded,
+        Self::TemporaryReducedCapacity,
+        Self::DependencyFailed,
+        Self::StorageFailed,
+        Self::ShuttingDown,
+        Self::Internal,
+    ];
+
     /// The problem type URI.
     #[must_use]
     pub fn uri(self) -> &'static str {
@@ -114,9 +133,11 @@ impl ProblemKind {
 
 /// One failure, as a client reads it (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// URI of the problem type.
     #[serde(rename = "type")]
+    #[cfg_attr(feature = "openapi", schema(schema_with = type_schema))]
     pub type_uri: String,
     /// Summary of the type.
     pub title: String,
@@ -150,5 +171,36 @@ impl Problem {
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_else(|_| b"{}".to_vec())
+    }
+}
+
+/// The schema of `type`: the closed list of problem types, each with its title and its usual status.
+#[cfg(feature = "openapi")]
+fn type_schema() -> utoipa::openapi::schema::Object {
+    let lines = ProblemKind::ALL
+        .map(|kind| format!("- `{}`: {} (usually {})", kind.uri(), kind.title(), kind.status()))
+        .join("\n");
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .enum_values(Some(ProblemKind::ALL.map(ProblemKind::uri)))
+        .description(Some(format!("URI of the problem type, one of:\n\n{lines}")))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_list_of_kinds_is_whole_and_their_uris_differ() {
+        for (place, kind) in ProblemKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place, "{kind:?} stands elsewhere in the enumeration");
+        }
+        // `Internal` stays the last one, so that a kind left out of the list is missed here.
+        assert_eq!(ProblemKind::ALL.len(), ProblemKind::Internal as usize + 1);
+        let uris: BTreeSet<_> = ProblemKind::ALL.map(ProblemKind::uri).into();
+        assert_eq!(uris.len(), ProblemKind::ALL.len());
     }
 }

@@ -58,6 +58,7 @@ impl Default for RatingRules {
 
 /// One valid rating.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Rating {
     /// Who rated.
@@ -73,15 +74,23 @@ pub struct Rating {
     pub context: Context,
 }
 
-/// A rating as it is written on the wire.
-#[derive(Deserialize)]
+/// A rating as clients write it.
+// `Rating::parse` checks it and fills its gaps.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NewRating))]
 #[serde(rename_all = "camelCase")]
-struct RatingWire {
+pub struct RatingWire {
+    /// Who rates.
     user_id: UserId,
+    /// What is rated.
     item_id: ItemId,
+    /// The score, inside the configured range: 0 to 10 unless the operator says otherwise.
     score: f64,
+    /// When the rating was given, in ms since the epoch; its arrival where missing. At most 5 min ahead of the
+    /// service's clock, unless the operator says otherwise.
     #[serde(default)]
     timestamp: Option<u64>,
+    /// Circumstances, in words that the operator lists; filled from client-hint header fields where missing.
     #[serde(default)]
     context: Option<Context>,
 }

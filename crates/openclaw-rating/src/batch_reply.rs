@@ -7,12 +7,40 @@ use http::{HeaderValue, StatusCode};
 use openclaw_protocol::{Problem, Rating};
 use openclaw_store::Put;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What became of one item of a batch.
 pub(crate) enum ItemResult {
     Refused(Problem),
     /// Admitted; becomes stored or failed with the rest of its batch.
     Admitted,
+}
+
+/// What became of one rating of a batch, as OpenAPI: `Item` writes either.
+#[derive(ToSchema)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+#[expect(dead_code, reason = "read by its derive alone")]
+enum BatchItem {
+    /// Stored: the rating with its gaps filled.
+    Stored {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// The status that it would have been answered with alone: 201.
+        status: u16,
+        #[serde(flatten)]
+        rating: Rating,
+        /// True where a newer rating of the same user and item stands; missing else.
+        superseded: Option<bool>,
+    },
+    /// Not stored.
+    Refused {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// The status that it would have been answered with alone.
+        status: u16,
+        /// Why.
+        problem: Problem,
+    },
 }
 
 #[derive(Serialize)]
@@ -28,9 +56,14 @@ struct Item<'a> {
     problem: Option<&'a Problem>,
 }
 
-#[derive(Serialize)]
-struct BatchBody<'a> {
+/// Answer to a batch.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchAnswer)]
+pub(crate) struct BatchBody<'a> {
+    /// How many of its ratings were stored.
     stored: usize,
+    /// One result per rating, in the batch's order.
+    #[schema(value_type = Vec<BatchItem>)]
     results: Vec<Item<'a>>,
 }
 

@@ -6,15 +6,17 @@ use std::time::Instant;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use openclaw_admin::body::{content_type, read_body};
+use openclaw_admin::openapi::{AccessProblems, BodyProblems};
 use openclaw_admin::reply::ProblemReply;
 use openclaw_bucket::{Allowed, Decision};
 use openclaw_collector::Clock;
-use openclaw_protocol::{BodyForm, Outcome, Problem, ProblemKind, Rating, parse_ratings};
+use openclaw_protocol::{BodyForm, Outcome, Problem, ProblemKind, Rating, RatingWire, parse_ratings};
 use openclaw_store::{NewRating, Put, PutError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::admitted::Admitted;
-use crate::batch_reply::{ItemResult, batch_reply, reply};
+use crate::batch_reply::{BatchBody, ItemResult, batch_reply, reply};
 use crate::hints::{self, Hints};
 use crate::limits;
 use crate::service::RatingService;
@@ -22,15 +24,105 @@ use crate::service::RatingService;
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 
-/// Answer to a single rating.
-#[derive(Serialize)]
+/// Answer to a single rating: the rating as stored.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RatingAnswer)]
 struct SingleBody<'a> {
     #[serde(flatten)]
     rating: &'a Rating,
+    /// True where a newer rating of the same user and item stands; missing else.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     superseded: bool,
 }
 
+/// What `POST /ratings` reads as JSON.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "read by its derive alone")]
+enum RatingsBody {
+    /// A rating.
+    Single(RatingWire),
+    /// A batch.
+    Batch(Vec<RatingWire>),
+}
+
+/// What `POST /ratings` answers with 201.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "read by its derive alone")]
+enum CreatedBody<'a> {
+    /// To a rating.
+    Single(SingleBody<'a>),
+    /// To a batch.
+    Batch(BatchBody<'a>),
+}
+
+/// Takes one rating, an array of ratings, or NDJSON; answers once they are durable.
+///
+/// A user has one current rating for an item: the newest timestamp wins, a tie goes to the later arrival. Every rating
+/// takes one token of its user's bucket. A batch is answered item by item: with the common status where all items
+/// fared alike, else with 207. Only the answer to a single rating carries the rate-limit header fields.
+#[utoipa::path(
+    post,
+    path = "/ratings",
+    tag = "ratings",
+    security(("bearer" = ["client"]), ()),
+    params(
+        ("Sec-CH-UA-Mobile" = Option<String>, Header,
+            description = "Client hint; fills `context.deviceType` where it is missing: `?1` mobile, `?0` desktop"),
+        ("ECT" = Option<String>, Header,
+            description = "Client hint; fills `context.networkQuality` where it is missing: `slow-2g` and `2g` poor, \
+                           `3g` fair, `4g` good")
+    ),
+    request_body(content(
+        (RatingsBody = "application/json", examples(
+            ("single" = (summary = "One rating", value = json!(
+                {"userId": "user-123", "itemId": "item-456", "score": 4.7, "timestamp": 1710841234567u64}))),
+            ("batch" = (summary = "A batch", value = json!(
+                [{"userId": "user-123", "itemId": "item-456", "score": 4.7},
+                 {"userId": "user-124", "itemId": "item-456", "score": 8,
+                  "context": {"deviceType": "mobile", "networkQuality": "good"}}])))
+        )),
+        (String = "application/x-ndjson", example = json!(
+            "{\"userId\":\"user-123\",\"itemId\":\"item-456\",\"score\":4.7}\n\
+             {\"userId\":\"user-124\",\"itemId\":\"item-456\",\"score\":8}\n"))
+    )),
+    responses(
+        (status = 201, description = "Durable: the rating, or every rating of the batch", body = CreatedBody,
+            headers(
+                ("RateLimit" = String, description = "What is left of the user's bucket and when it is full again, \
+                    for example `\"user\";r=19;t=1` (draft-ietf-httpapi-ratelimit-headers)"),
+                ("RateLimit-Policy" = String, description = "The bucket's capacity and the seconds in which it \
+                    fills, for example `\"user\";q=20;w=2`")
+            )),
+        (status = 207, description = "The ratings of the batch fared differently", body = BatchBody,
+            example = json!({"stored": 1, "results": [
+                {"index": 0, "status": 201, "userId": "user-123", "itemId": "item-456", "score": 4.7,
+                 "timestamp": 1710841234567u64},
+                {"index": 1, "status": 400, "problem": {"type": "urn:openclaw:problem:invalid-field",
+                 "title": "invalid field", "status": 400, "detail": "score is 11; it must lie in 0 to 10"}}]})),
+        (status = 400, description = "Not the expected JSON (`malformed-body`), or a field is wrong \
+                                      (`invalid-field`)",
+            content((Problem = "application/problem+json"), (BatchBody = "application/json"))),
+        (status = 429, description = "The user's bucket has no token left: `quota-exceeded`, or \
+                                      `temporary-reduced-capacity` where the limits are lowered for now",
+            content((Problem = "application/problem+json"), (BatchBody = "application/json")),
+            headers(
+                ("Retry-After" = u64, description = "Seconds until there is a token, at most 60"),
+                ("RateLimit" = String, description = "As with 201"),
+                ("RateLimit-Policy" = String, description = "As with 201")
+            )),
+        (status = 502, description = "The backend did not do its part (`dependency-failed`)",
+            content((Problem = "application/problem+json"), (BatchBody = "application/json"))),
+        (status = 503, description = "The in-flight guard or the store's queue is full \
+                                      (`temporary-reduced-capacity`; the guard's answer has `Retry-After`), the \
+                                      store failed (`storage-failed`), or the service stops (`shutting-down`)",
+            content((Problem = "application/problem+json"), (BatchBody = "application/json")),
+            headers(("Retry-After" = u64, description = "Seconds until a place may be free"))),
+        AccessProblems,
+        BodyProblems
+    )
+)]
 pub(crate) async fn post_ratings(
     State(service): State<RatingService>,
     request: Request,

@@ -18,5 +18,5 @@ mod settings;
 
 pub use backend::{Backend, InvalidBackend};
 pub use metering::describe_metrics;
-pub use service::{RatingService, RatingStatus, router};
+pub use service::{RatingService, RatingStatus, openapi_json, router};
 pub use settings::RatingSettings;

@@ -3,10 +3,12 @@
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use openclaw_admin::openapi::AccessProblems;
 use openclaw_admin::reply::ProblemReply;
-use openclaw_protocol::ProblemKind;
+use openclaw_protocol::{Problem, ProblemKind};
 use openclaw_store::{Cursor, Page, ReadError};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 use crate::batch_reply::reply;
 use crate::service::RatingService;
@@ -16,27 +18,43 @@ const LIMIT: usize = 100;
 /// Ratings on a page at most.
 const LIMIT_MAX: usize = 1000;
 
-#[derive(Serialize)]
+/// An item's statistics, over the current rating of every user.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ItemStatistics)]
 #[serde(rename_all = "camelCase")]
 struct ItemBody {
+    /// The item.
     item_id: String,
+    /// How many users rated it.
     count: u64,
+    /// The mean score.
     mean: f64,
+    /// The mean, drawn towards that of all items while there are few ratings.
     bayesian_average: f64,
+    /// Ratings by score: bins of equal width over the configured range, lowest scores first.
     histogram: Vec<u64>,
 }
 
-#[derive(Serialize)]
+/// A rating as it is stored.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoredRating)]
 #[serde(rename_all = "camelCase")]
 struct RatingBody {
+    /// Who rated.
     user_id: String,
+    /// What was rated.
     item_id: String,
+    /// The score.
     score: f64,
+    /// When, in ms since the epoch.
     timestamp: u64,
 }
 
-#[derive(Serialize)]
+/// One page of a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RatingsPage)]
 struct PageBody {
+    /// The ratings.
     ratings: Vec<RatingBody>,
     /// Where the next page begins; missing on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,12 +62,46 @@ struct PageBody {
 }
 
 /// Which page.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct PageQuery {
+    /// Where the page begins: `cursor` of the page before.
     cursor: Option<String>,
+    /// Ratings on the page at most.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
 }
 
+/// What every question may be answered instead.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by its derive alone")]
+enum ReadProblems {
+    /// An id has not 1 to 256 bytes, `limit` is out of its range, or `cursor` is not one of this list
+    /// (`invalid-field`).
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(Problem),
+    /// The store cannot be read (`storage-failed`).
+    #[response(status = 503, content_type = "application/problem+json")]
+    StorageFailed(Problem),
+}
+
+/// An item's statistics.
+#[utoipa::path(
+    get,
+    path = "/items/{id}",
+    tag = "items",
+    security(("bearer" = ["reader"]), ()),
+    params(("id" = String, Path, description = "The item, percent-encoded", min_length = 1)),
+    responses(
+        (status = 200, description = "Count, mean, Bayesian average and histogram", body = ItemBody,
+            example = json!({"itemId": "item-456", "count": 2, "mean": 6.5, "bayesianAverage": 6.5,
+                             "histogram": [0, 0, 0, 0, 0, 1, 0, 0, 1, 0]})),
+        (status = 404, description = "The item has no ratings (`not-found`)", body = Problem,
+            content_type = "application/problem+json"),
+        ReadProblems,
+        AccessProblems
+    )
+)]
 pub(crate) async fn item(
     State(service): State<RatingService>,
     path: Result<Path<String>, PathRejection>,
@@ -70,6 +122,22 @@ pub(crate) async fn item(
     ))
 }
 
+/// A user's current ratings, page by page.
+///
+/// A user without ratings has an empty page.
+#[utoipa::path(
+    get,
+    path = "/users/{id}/ratings",
+    tag = "users",
+    security(("bearer" = ["reader"]), ()),
+    params(("id" = String, Path, description = "The user, percent-encoded", min_length = 1), PageQuery),
+    responses(
+        (status = 200, description = "A page; the last has no cursor", body = PageBody, example = json!(
+            {"ratings": [{"userId": "user-123", "itemId": "item-456", "score": 4.7, "timestamp": 1710841234567u64}]})),
+        ReadProblems,
+        AccessProblems
+    )
+)]
 pub(crate) async fn ratings_of_user(
     State(service): State<RatingService>,
     path: Result<Path<String>, PathRejection>,
@@ -81,6 +149,22 @@ pub(crate) async fn ratings_of_user(
     page_reply(page)
 }
 
+/// An item's current ratings, page by page.
+///
+/// An item without ratings has an empty page.
+#[utoipa::path(
+    get,
+    path = "/items/{id}/ratings",
+    tag = "items",
+    security(("bearer" = ["reader"]), ()),
+    params(("id" = String, Path, description = "The item, percent-encoded", min_length = 1), PageQuery),
+    responses(
+        (status = 200, description = "A page; the last has no cursor", body = PageBody, example = json!(
+            {"ratings": [{"userId": "user-123", "itemId": "item-456", "score": 4.7, "timestamp": 1710841234567u64}]})),
+        ReadProblems,
+        AccessProblems
+    )
+)]
 pub(crate) async fn ratings_of_item(
     State(service): State<RatingService>,
     path: Result<Path<String>, PathRejection>,

@@ -5,16 +5,48 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 use openclaw_admin::access::{AccessPolicy, Role};
+use openclaw_admin::openapi::{self, BearerByRole};
 use openclaw_admin::reply::with_problem_fallbacks;
 use openclaw_collector::Admission;
+use openclaw_protocol::Problem;
 use openclaw_store::{Health, Store};
 use serde::Serialize;
+use utoipa::OpenApi;
 
 use crate::backend::Backend;
-use crate::ingest::post_ratings;
+use crate::ingest::{self, post_ratings};
 use crate::metering::Meters;
-use crate::queries::{item, ratings_of_item, ratings_of_user};
+use crate::queries::{self, item, ratings_of_item, ratings_of_user};
 use crate::settings::RatingSettings;
+
+/// The service's interface as OpenAPI.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "OpenClaw rating service",
+        description = "Takes ratings, and answers questions about them. Times are ms since the epoch. Every error \
+                       is an RFC 9457 problem document; unknown paths are answered 404, known ones under a wrong \
+                       method 405 with `Allow`."
+    ),
+    servers((url = "http://127.0.0.1:8080", description = "Default listener")),
+    paths(
+        ingest::post_ratings,
+        queries::item,
+        queries::ratings_of_item,
+        queries::ratings_of_user
+    ),
+    components(schemas(Problem)),
+    modifiers(&BearerByRole)
+)]
+struct RatingDocument;
+
+/// The OpenAPI document of this service.
+///
+/// # Errors
+/// See [`openapi::to_json`].
+pub fn openapi_json() -> Result<String, serde_json::Error> {
+    openapi::to_json::<RatingDocument>()
+}
 
 /// A rating service; clones share it.
 #[derive(Clone, Debug)]

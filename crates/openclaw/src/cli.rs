@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::FlagOverride;
 
@@ -237,7 +237,18 @@ pub(crate) enum ConfigCommand {
         /// Lists the metrics instead of the configuration keys
         #[arg(long)]
         metrics: bool,
+        /// Prints a listener's OpenAPI document instead
+        #[arg(long, value_name = "LISTENER", conflicts_with = "metrics")]
+        openapi: Option<Listener>,
     },
+}
+
+/// A listener, by what it serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Listener {
+    Rating,
+    Edge,
+    Admin,
 }
 
 /// Reads `60s`, `100ms`, `5min` or `1h`.

@@ -1,5 +1,6 @@
 //! The admin routes as probes, scrapers and browsers see them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -11,7 +12,7 @@ use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::Service;
 
-use super::AdminSurface;
+use super::{AdminSurface, openapi_json};
 use crate::access::{AccessPolicy, Role, Token};
 use crate::metrics::Exporter;
 use crate::shutdown::Shutdown;
@@ -110,4 +111,13 @@ async fn foreign_hosts_are_refused_on_every_route_merged_ones_too() {
     }
     assert_eq!(get(&mut routes, "/console").await, (StatusCode::OK, "console".to_owned()));
     assert_eq!(get(&mut routes, "/nowhere").await.0, StatusCode::NOT_FOUND);
+}
+
+#[test]
+fn every_route_is_documented_and_every_documented_path_is_a_route() {
+    let document: Value = serde_json::from_str(&openapi_json().unwrap()).unwrap();
+    let documented: BTreeSet<_> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    let declared = include_str!("../health.rs").split(".route(\"").skip(1);
+    let routes: BTreeSet<_> = declared.filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(documented, routes);
 }

@@ -1,8 +1,11 @@
 //! The contract as a client sees it, request by request.
 
+use std::collections::BTreeSet;
+
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use openclaw_admin::access::Token;
+use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
@@ -161,4 +164,13 @@ async fn tokens_are_asked_for_by_role() {
     assert_eq!(post(Some("wrong-token-123456")).await, 401);
     assert_eq!(post(Some("reader-token-12345")).await, 403);
     assert_eq!(post(Some("collector-token-12")).await, 200);
+}
+
+#[test]
+fn every_route_is_documented_and_every_documented_path_is_a_route() {
+    let document: Value = serde_json::from_str(&openapi_json().unwrap()).unwrap();
+    let documented: BTreeSet<_> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    let declared = include_str!("../routes.rs").split(".route(\"").skip(1);
+    let routes: BTreeSet<_> = declared.filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(documented, routes);
 }

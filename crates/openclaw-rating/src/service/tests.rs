@@ -1,5 +1,7 @@
 //! The contract as a client sees it, over a real store.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
@@ -226,4 +228,13 @@ async fn tokens_are_asked_for_by_role() {
             .as_u16()
     };
     assert_eq!((post(None).await, post(Some("client-token-1234")).await), (401, 201));
+}
+
+#[test]
+fn every_route_is_documented_and_every_documented_path_is_a_route() {
+    let document: Value = serde_json::from_str(&openapi_json().unwrap()).unwrap();
+    let documented: BTreeSet<_> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+    let declared = include_str!("../service.rs").split(".route(\"").skip(1);
+    let routes: BTreeSet<_> = declared.filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(documented, routes);
 }

@@ -74,7 +74,6 @@ fn the_committed_reference_is_the_generated_one() {
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         committed == reference_markdown(),
-        "docs/reference/configuration.md is out of date: write it anew by `cargo run -- config reference > \
-         docs/reference/configuration.md`"
+        "docs/reference/configuration.md is out of date: write it anew by `cargo xtask codegen`"
     );
 }
