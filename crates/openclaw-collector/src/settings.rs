@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn what_is_not_an_http_url_is_refused_with_an_example() {
-        for endpoint in ["", "edge:8081", "ftp://edge/api/v1/event", "unix:/tmp/x"] {
+        for endpoint in ["", "edge:8081", "ftp://edge/api/v1/event", "unix:/run/edge"] {
             let reason = target(endpoint).unwrap_err().to_string();
             assert!(reason.contains("it looks like http://127.0.0.1:8081/api/v1/event"), "{reason}");
         }
