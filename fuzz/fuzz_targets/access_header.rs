@@ -1,8 +1,8 @@
 //! Tokens and the `Authorization` field: a request passes with a token that grants its role, and with no other bytes.
 #![no_main]
 
-use http::header::{AUTHORIZATION, HeaderValue};
 use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use openclaw_admin::access::{AccessPolicy, Role, Roles, Token};
 
@@ -20,7 +20,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
     let grants = [(Role::Reader, READER), (Role::Admin, ADMIN)];
-    let policy = AccessPolicy::new(grants.map(|(role, text)| (role, Token::new(text).expect("it is long enough"))));
+    let policy =
+        AccessPolicy::new(grants.map(|(role, text)| (role, Token::new(text).expect("it is long enough"))));
     if policy.check(&HeaderMap::from_iter([(AUTHORIZATION, value)]), readers()).is_ok() {
         let (scheme, token) = bytes.split_at(b"bearer".len());
         assert!(scheme.eq_ignore_ascii_case(b"bearer"));

@@ -26,7 +26,8 @@ fuzz_target!(|input: (bool, &[u8])| {
     }
     let whole = EventBatch { events: intake.events.clone(), ..envelope.clone() };
     let written = serde_json::to_vec(&whole).expect("what was read can be written");
-    let again = parse_events(&written, BodyForm::Json, ITEMS_MAX, scores).expect("what was written can be read");
+    let again =
+        parse_events(&written, BodyForm::Json, ITEMS_MAX, scores).expect("what was written can be read");
     assert_eq!((again.envelope, again.events), (Some(envelope), intake.events));
     assert!(again.rejected.is_empty());
 });
