@@ -277,6 +277,26 @@ impl ControlLoop {
         }
     }
 
+    /// The parameters of several users at one collector; what they have in common is worked out once.
+    pub fn policies<'a>(
+        &'a self,
+        users: impl Iterator<Item = &'a UserId> + 'a,
+        collector: Option<&str>,
+        now_ns: u64,
+    ) -> impl Iterator<Item = (&'a UserId, BucketPolicy)> + 'a {
+        let defaults = self.assignment(collector, now_ns).defaults;
+        let sharing = match &self.decision {
+            Decision::Made { action: Action::Shared(shared), level, .. } => {
+                Some(self.sharing(shared, *level, collector))
+            }
+            _ => None,
+        };
+        users.map(move |user| {
+            let own = sharing.as_ref().and_then(|sharing| self.users.policy(user, sharing, now_ns));
+            (user, own.map_or(defaults, |policy| self.settings.bounds.clamp(policy)))
+        })
+    }
+
     fn sharing<'a>(&self, action: &'a SharedAction, level: Level, collector: Option<&str>) -> Sharing<'a> {
         let (source, source_share) = self.sources.share(collector);
         Sharing { action, level, source, source_share }

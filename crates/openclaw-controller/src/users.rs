@@ -18,6 +18,9 @@ pub(crate) type SourceId = u32;
 /// there.
 const COMMON_SHARE: f64 = 0.1;
 
+/// A collector's view of a user below this demand, in attempts per second, may be forgotten.
+const FORGOTTEN_PER_S: f64 = 1e-3;
+
 #[derive(Clone, Debug)]
 struct User {
     mark: Mark,
@@ -89,6 +92,8 @@ impl Users {
         };
         user.seen_ns = now_ns;
         let Some(part) = user.parts.iter_mut().find(|part| part.source == source) else {
+            // Collectors come and go; what one of them saw long ago no longer shares anything.
+            user.parts.retain(|part| self.demand.per_s(part.mark, now_ns) > FORGOTTEN_PER_S);
             user.parts.push(Part { source, attempts, throttled, mark: Mark::default() });
             return None;
         };

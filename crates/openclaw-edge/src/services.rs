@@ -204,14 +204,16 @@ impl Edge {
 
     fn answer<'a>(
         &self,
-        control: &ControlLoop,
+        control: &'a ControlLoop,
         collector: Option<&str>,
-        active: impl Iterator<Item = &'a UserId>,
+        active: impl Iterator<Item = &'a UserId> + 'a,
         now_ns: u64,
     ) -> BatchAnswer {
         let assignment = control.assignment(collector, now_ns);
-        let policies: HashMap<UserId, BucketPolicy> =
-            active.map(|user| (user.clone(), control.policy(user, collector, now_ns).0)).collect();
+        let policies: HashMap<UserId, BucketPolicy> = control
+            .policies(active, collector, now_ns)
+            .map(|(user, policy)| (user.clone(), policy))
+            .collect();
         BatchAnswer {
             policies,
             defaults: assignment.defaults,

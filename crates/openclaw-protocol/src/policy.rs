@@ -43,6 +43,9 @@ pub enum Reason {
     Fallback,
     /// The user is not known yet: the newcomers' default.
     Newcomer,
+    /// A reason that this version does not know: an older collector must still follow a newer edge.
+    #[serde(other)]
+    Other,
 }
 
 /// Answer to one event (`POST /api/v1/event`).

@@ -1,7 +1,7 @@
 //! `POST /ratings`: the main job.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -196,7 +196,7 @@ async fn post_single(
         }
         Err(problem) => {
             admitted.end(Outcome::Failed);
-            Err(problem.into())
+            Err(limits::failure_reply(problem))
         }
     }
 }
@@ -207,6 +207,7 @@ async fn post_batch(
     items: Vec<Result<Rating, Problem>>,
 ) -> Response {
     let mut results = Vec::with_capacity(items.len());
+    let mut earliest: Option<Duration> = None;
     for item in items {
         results.push(match item {
             Err(problem) => ItemResult::Refused(problem),
@@ -216,27 +217,35 @@ async fn post_batch(
                     ItemResult::Admitted
                 }
                 Decision::Limited(limited) => {
+                    let wait = limits::retry_after(&limited);
+                    earliest = Some(earliest.map_or(wait, |known| known.min(wait)));
                     ItemResult::Refused(limits::bucket_problem(&limited, &service.admission))
                 }
             },
         });
     }
-    if admitted.ratings().is_empty() {
+    let mut response = if admitted.ratings().is_empty() {
         admitted.end(Outcome::Throttled);
-        return batch_reply(&results, Ok((&[], &[])));
-    }
-    match work_and_store(service, &mut admitted).await {
-        Ok(puts) => {
-            let response = batch_reply(&results, Ok((admitted.ratings(), &puts)));
-            admitted.end(Outcome::Accepted);
-            response
+        batch_reply(&results, Ok((&[], &[])))
+    } else {
+        match work_and_store(service, &mut admitted).await {
+            Ok(puts) => {
+                let response = batch_reply(&results, Ok((admitted.ratings(), &puts)));
+                admitted.end(Outcome::Accepted);
+                response
+            }
+            Err(problem) => {
+                earliest = earliest.or(limits::failure_wait(&problem));
+                let response = batch_reply(&results, Err(&problem));
+                admitted.end(Outcome::Failed);
+                response
+            }
         }
-        Err(problem) => {
-            let response = batch_reply(&results, Err(&problem));
-            admitted.end(Outcome::Failed);
-            response
-        }
+    };
+    if let Some(wait) = earliest {
+        limits::tell_when(response.headers_mut(), wait);
     }
+    response
 }
 
 /// The part that takes time: the backend's work, then the disk's.

@@ -70,6 +70,29 @@ pub(crate) fn guard_reply(full: &GuardFull, guard_time: Duration) -> ProblemRepl
     ProblemReply::from(problem).retry_after(guard_time)
 }
 
+/// How long a client should stay away after a failure that passes, such as a full queue or disk.
+const FAILURE_WAIT: Duration = Duration::from_secs(1);
+
+/// The wait after `problem`, where waiting may help.
+pub(crate) fn failure_wait(problem: &Problem) -> Option<Duration> {
+    (problem.status == 503).then_some(FAILURE_WAIT)
+}
+
+/// The reply to an admitted rating that was not stored.
+pub(crate) fn failure_reply(problem: Problem) -> ProblemReply {
+    let wait = failure_wait(&problem);
+    let reply = ProblemReply::from(problem);
+    match wait {
+        Some(wait) => reply.retry_after(wait),
+        None => reply,
+    }
+}
+
+/// Adds `Retry-After` to a batch's answer: when the first of its refused ratings can be admitted.
+pub(crate) fn tell_when(headers: &mut HeaderMap, wait: Duration) {
+    headers.insert(http::header::RETRY_AFTER, HeaderValue::from(fields::retry_after_s(wait).max(1)));
+}
+
 /// Adds the rate-limit fields of an admitted rating.
 pub(crate) fn describe(headers: &mut HeaderMap, allowed: &Allowed) {
     let item = fields::rate_limit(LIMIT, allowed.remaining, allowed.reset_after);

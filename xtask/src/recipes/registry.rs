@@ -10,6 +10,13 @@ use super::Recipe;
 /// Run with `cargo xtask prove NAME`.
 pub(crate) const PROOFS: &[Recipe] = &[
     Recipe {
+        name: "bucket",
+        about: "100,000,000 decisions by two threads while parameters change; not one token too many",
+        settings: &[("OPENCLAW_PROVE_DECISIONS", "100000000")],
+        package: "openclaw-bucket",
+        target: "stress",
+    },
+    Recipe {
         name: "crash",
         about: "20 kills and 20 losses of power under load; every rating answered with 201 must be there",
         settings: &[("OPENCLAW_PROVE_KILLS", "20")],
@@ -33,10 +40,19 @@ pub(crate) const PROOFS: &[Recipe] = &[
 ];
 
 /// Run with `cargo xtask bench NAME [--json FILE]`.
-pub(crate) const BENCHES: &[Recipe] = &[Recipe {
-    name: "event",
-    about: "the edge's event path beside a bare axum route that parses the same JSON",
-    settings: &[],
-    package: "openclaw-edge",
-    target: "event",
-}];
+pub(crate) const BENCHES: &[Recipe] = &[
+    Recipe {
+        name: "bucket",
+        about: "decisions of the keyed bucket beside governor and beside a bare table",
+        settings: &[],
+        package: "openclaw-bucket",
+        target: "bucket",
+    },
+    Recipe {
+        name: "event",
+        about: "the edge's event path beside a bare axum route that parses the same JSON",
+        settings: &[],
+        package: "openclaw-edge",
+        target: "event",
+    },
+];

@@ -119,6 +119,13 @@ fn heavy_users_share_the_level_and_light_users_keep_what_they_ask_for() {
     for tick in 1..=200 {
         toy.tick(&mut control, "c", 80.0, tick * TICK_NS);
     }
+    let at_once: Vec<_> = control
+        .policies(toy.users.iter().map(|(id, _, _)| id), Some("c"), 200 * TICK_NS)
+        .map(|(_, policy)| policy)
+        .collect();
+    let one_by_one: Vec<_> =
+        toy.users.iter().map(|(id, _, _)| control.policy(id, Some("c"), 200 * TICK_NS).0).collect();
+    assert_eq!(at_once, one_by_one);
     assert!(toy.admitted[..20].iter().all(|&admitted| admitted > 0.99), "{:?}", &toy.admitted[..20]);
     let (heavy, heavier) = (toy.admitted[20], toy.admitted[21]);
     assert!(heavy < 45.0 && (heavy / heavier - 1.0).abs() < 0.1, "{heavy} and {heavier}");

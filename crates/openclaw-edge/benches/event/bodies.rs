@@ -39,7 +39,8 @@ pub(crate) fn batch(turn: u64) -> Bytes {
     );
     for user in 0..USERS {
         let comma = if user == 0 { "" } else { "," };
-        let _ = write!(body, r#"{comma}{{"userId":"user-{user:03}","attempts":{},"throttled":0}}"#, done / USERS);
+        let _ =
+            write!(body, r#"{comma}{{"userId":"user-{user:03}","attempts":{},"throttled":0}}"#, done / USERS);
     }
     body.push_str(r#"],"events":["#);
     for index in 0..BATCH_EVENTS as u64 {

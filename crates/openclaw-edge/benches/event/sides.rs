@@ -44,9 +44,11 @@ impl Side {
     /// Routes that parse the same JSON into the same types and answer a constant.
     pub(crate) fn bare() -> Self {
         let runtime = one_thread();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).expect("a free port");
+        let listener =
+            runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).expect("a free port");
         let address = listener.local_addr().expect("its own address");
-        let routes = Router::new().route("/api/v1/event", post(bare_event)).route("/api/v1/events", post(bare_batch));
+        let routes =
+            Router::new().route("/api/v1/event", post(bare_event)).route("/api/v1/events", post(bare_batch));
         runtime.spawn(async move { axum::serve(listener, routes).await });
         Self { address, _runtime: runtime }
     }

@@ -171,8 +171,11 @@ async fn an_empty_bucket_is_429_with_fields_that_say_when_to_return() {
     assert!((1..=2).contains(&reply.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap()));
     assert_eq!(reply.headers["ratelimit-policy"], "\"user\";q=2;w=4");
     assert_eq!(bench.post(rating("bob", "film", 8.0, 1).to_string()).await.status, StatusCode::CREATED);
+    let batch = bench.post(json!([rating("ann", "a", 8.0, 1), rating("ann", "b", 8.0, 1)]).to_string()).await;
+    assert_eq!(batch.status, StatusCode::TOO_MANY_REQUESTS, "every item of the batch was refused");
+    assert!(batch.headers.contains_key("retry-after"), "{:?}", batch.headers);
     let status = bench.collector.status();
-    assert_eq!((status.totals.attempts, status.totals.accepted, status.totals.throttled), (4, 3, 1));
+    assert_eq!((status.totals.attempts, status.totals.accepted, status.totals.throttled), (6, 3, 3));
 }
 
 #[tokio::test]
@@ -206,6 +209,7 @@ async fn a_closed_store_refuses_and_is_not_ready() {
     bench.service.store.close().await;
     let reply = bench.post(rating("ann", "film", 8.0, 1).to_string()).await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(reply.headers["retry-after"], "1");
     assert!(bench.service.ready().is_err());
     assert_eq!(bench.collector.status().totals.failed, 1);
     assert_eq!(bench.collector.status().in_flight, 0, "whoever fails leaves the guard");
