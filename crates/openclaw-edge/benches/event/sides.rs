@@ -6,9 +6,11 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::post;
+use axum::serve::ListenerExt;
 use bytes::Bytes;
 use openclaw_admin::access::{AccessPolicy, Role, Roles};
 use openclaw_admin::listen::{Endpoint, Exposure, ServeLimits, bind, serve};
+use openclaw_admin::metrics::Exporter;
 use openclaw_admin::shutdown::Shutdown;
 use openclaw_edge::{Edge, EdgeSettings, router};
 use openclaw_protocol::{EventBatch, RatingEvent};
@@ -35,7 +37,12 @@ impl Side {
         };
         let listener = bind(&endpoint, &Exposure::default()).expect("a free port");
         let address = listener.address();
-        let service = router(Edge::new(EdgeSettings::default()), &AccessPolicy::default());
+        // As in production: recorder, gauges of users, upkeep.
+        let exporter = Exporter::install().expect("the only recorder");
+        let edge = Edge::new(EdgeSettings::default());
+        edge.export(&exporter);
+        runtime.spawn(exporter.upkeep(Shutdown::new()));
+        let service = router(edge, &AccessPolicy::default());
         runtime.spawn(serve(listener, service, ServeLimits::default(), Shutdown::new()));
         drop(guard);
         Self { address, _runtime: runtime }
@@ -49,6 +56,8 @@ impl Side {
         let address = listener.local_addr().expect("its own address");
         let routes =
             Router::new().route("/api/v1/event", post(bare_event)).route("/api/v1/events", post(bare_batch));
+        // Like the edge's listener; without it the kernel would hold back the ends of answers.
+        let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket option"));
         runtime.spawn(async move { axum::serve(listener, routes).await });
         Self { address, _runtime: runtime }
     }
