@@ -35,6 +35,11 @@ const COUNTERS_KEPT_TTLS: u32 = 3;
 /// Characters of the service's name in a collector's id, which an edge takes up to 128 bytes long.
 const ID_NAME_CHARS: usize = 16;
 
+/// Cycles that may be missed, and the time that must have passed, before the collector counts as stuck: a busy
+/// machine delays a task for a while.
+const CYCLES_MISSED_MAX: u32 = 20;
+const LIVE_AT_LEAST: Duration = Duration::from_secs(5);
+
 /// A running collector. Dropping it without [`stop`](Collector::stop) ends it without a last delivery.
 #[derive(Debug)]
 pub struct Collector {
@@ -162,6 +167,12 @@ impl Collector {
         move || inner.status()
     }
 
+    /// A handle that can tell later whether limits still move: the error says for how long they have not.
+    pub fn liveness_provider(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
+        let inner = Arc::clone(&self.inner);
+        move || inner.liveness()
+    }
+
     /// Delivers what waits and ends, in little more than five seconds whatever the edge does. Ratings that
     /// finish later are counted as dropped events once the queue is full, so stop the service first.
     pub async fn stop(self) {
@@ -188,6 +199,15 @@ fn loop_settings(settings: &CollectorSettings) -> LoopSettings {
         sources_max: 1,
         ttl_ns: u64::try_from(settings.ttl.as_nanos()).unwrap_or(u64::MAX),
     }
+}
+
+/// Whether a cycle that was last seen `silent` ago still comes every `interval`.
+fn live(silent: Duration, interval: Duration) -> Result<(), String> {
+    if silent < LIVE_AT_LEAST.max(interval * CYCLES_MISSED_MAX) {
+        return Ok(());
+    }
+    let silent_s = silent.as_secs_f64();
+    Err(format!("limits have not moved for {silent_s:.1} s: the collector's cycle has ended or is stuck"))
 }
 
 async fn run_cycles(inner: Arc<Inner>, mut told: watch::Receiver<bool>) {
@@ -289,6 +309,11 @@ impl Inner {
         drop(outbox);
         self.admission.count_dropped(gave_way);
         self.outbox_filled.notify_one();
+    }
+
+    fn liveness(&self) -> Result<(), String> {
+        let silent_ns = self.admission.clock.now_ns().saturating_sub(self.local.lock().cycled_ns);
+        live(Duration::from_nanos(silent_ns), self.settings.flush_interval)
     }
 
     fn status(&self) -> CollectorStatus {

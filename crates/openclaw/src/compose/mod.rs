@@ -165,10 +165,11 @@ impl Admin {
 
     pub(crate) fn with_rating(mut self, rating: &ServeRating) -> Self {
         let (service, ready) = (rating.service.clone(), rating.service.clone());
-        let collector = rating.collector.status_provider();
+        let (collector, live) = (rating.collector.status_provider(), rating.collector.liveness_provider());
         self.surface = self
             .surface
             .check("store", move || ready.ready())
+            .check("collector", live)
             .status("rating", move || json!(service.status()))
             .status("collector", move || json!(collector()));
         self

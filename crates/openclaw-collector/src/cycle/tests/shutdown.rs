@@ -41,3 +41,16 @@ async fn a_collector_that_is_dropped_leaves_no_task_behind() {
     drop(collector);
     until("only the test holds the admission", || Arc::strong_count(&admission) == 1).await;
 }
+
+#[tokio::test]
+async fn a_collector_is_live_while_its_cycle_comes_and_says_so_when_it_no_longer_does() {
+    let edge = EdgeDouble::start(Mode::Answer, tokens(1e6), 60_000).await;
+    let collector = Collector::start(settings(Some(edge.target()))).unwrap();
+    assert_eq!(collector.liveness_provider()(), Ok(()));
+    let (interval, s) = (Duration::from_millis(100), Duration::from_secs);
+    assert_eq!(crate::cycle::live(Duration::from_millis(4_900), interval), Ok(()), "a busy machine");
+    let reason = crate::cycle::live(s(7), interval).unwrap_err();
+    assert!(reason.contains("have not moved for 7.0 s"), "{reason}");
+    assert_eq!(crate::cycle::live(s(7), s(1)), Ok(()), "a slow interval");
+    collector.stop().await;
+}
