@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use openclaw_protocol::{PROBLEM_JSON, Problem, ProblemKind};
+use serde::Serialize;
 
 /// A [`Problem`] with the header fields that go with it.
 #[derive(Clone, Debug)]
@@ -78,6 +79,23 @@ impl From<PathRejection> for ProblemReply {
 impl From<QueryRejection> for ProblemReply {
     fn from(rejection: QueryRejection) -> Self {
         Self::new(ProblemKind::InvalidField, format!("the query cannot be read: {}", rejection.body_text()))
+    }
+}
+
+/// `value` as a JSON reply.
+#[must_use]
+pub fn json_reply<T: Serialize>(status: StatusCode, value: &T) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            let mut response = Response::new(Body::from(body));
+            *response.status_mut() = status;
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written as JSON");
+            ProblemReply::new(ProblemKind::Internal, "the answer could not be written").into_response()
+        }
     }
 }
 

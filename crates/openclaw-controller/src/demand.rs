@@ -17,7 +17,7 @@ const BIN_LN: f64 = 18.42 / BINS as f64;
 
 /// The undecayed logarithm of one user's demand; see [`Demand::per_s`].
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub struct Mark(f64);
+pub(crate) struct Mark(f64);
 
 impl Default for Mark {
     fn default() -> Self {
@@ -36,7 +36,7 @@ struct Bin {
 
 /// The demands of all users of one service.
 #[derive(Clone, Debug)]
-pub struct Demand {
+pub(crate) struct Demand {
     origin_ns: u64,
     bins: Box<[Bin; BINS as usize]>,
     highest_rung: i64,
@@ -45,7 +45,7 @@ pub struct Demand {
 impl Demand {
     /// No demand, at `now_ns`.
     #[must_use]
-    pub fn new(now_ns: u64) -> Self {
+    pub(crate) fn new(now_ns: u64) -> Self {
         Self { origin_ns: now_ns, bins: Box::new([Bin::default(); BINS as usize]), highest_rung: i64::MIN }
     }
 
@@ -55,13 +55,13 @@ impl Demand {
 
     /// Demand behind a mark at `now_ns`, in attempts per second.
     #[must_use]
-    pub fn per_s(&self, mark: Mark, now_ns: u64) -> f64 {
+    pub(crate) fn per_s(&self, mark: Mark, now_ns: u64) -> f64 {
         (mark.0 - self.decay_ln(now_ns)).exp()
     }
 
     /// The mark after `attempts` more attempts, without entering it in the histogram.
     #[must_use]
-    pub fn raised(&self, mark: Mark, attempts: u64, now_ns: u64) -> Mark {
+    pub(crate) fn raised(&self, mark: Mark, attempts: u64, now_ns: u64) -> Mark {
         if attempts == 0 {
             return mark;
         }
@@ -71,7 +71,7 @@ impl Demand {
     }
 
     /// Moves a user from one mark to another.
-    pub fn replace(&mut self, old: Mark, new: Mark) {
+    pub(crate) fn replace(&mut self, old: Mark, new: Mark) {
         self.remove(old);
         self.insert(new);
     }
@@ -91,7 +91,7 @@ impl Demand {
     }
 
     /// Takes a user out.
-    pub fn remove(&mut self, mark: Mark) {
+    pub(crate) fn remove(&mut self, mark: Mark) {
         let Some((rung, relative)) = place(mark) else { return };
         let bin = &mut self.bins[slot(rung)];
         if bin.rung == rung && bin.users > 0 {
@@ -103,7 +103,7 @@ impl Demand {
     /// Users with a demand worth counting, and the level L with Σ min(L, demand) = `admitted_per_s` where the
     /// demand exceeds it; else the level at which the largest demand keeps its share of the surplus.
     #[must_use]
-    pub fn level(&self, admitted_per_s: f64, now_ns: u64) -> Level {
+    pub(crate) fn level(&self, admitted_per_s: f64, now_ns: u64) -> Level {
         let decay_ln = self.decay_ln(now_ns);
         let rungs = self.rungs(decay_ln);
         let users: u64 = rungs.iter().map(|rung| rung.users).sum();
@@ -151,13 +151,13 @@ struct Rung {
 
 /// Result of [`Demand::level`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Level {
+pub(crate) struct Level {
     /// L, in attempts per second.
-    pub per_s: f64,
+    pub(crate) per_s: f64,
     /// Users that share.
-    pub users: u64,
+    pub(crate) users: u64,
     /// Demand of all of them, in attempts per second.
-    pub total_per_s: f64,
+    pub(crate) total_per_s: f64,
 }
 
 fn place(mark: Mark) -> Option<(i64, f64)> {

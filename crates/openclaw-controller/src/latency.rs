@@ -13,7 +13,7 @@ const BINS: usize = 21 * 16 + 1;
 
 /// Counts of latencies by size.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LatencyHistogram {
+pub(crate) struct LatencyHistogram {
     counts: Box<[u32; BINS]>,
     total: u64,
 }
@@ -26,7 +26,7 @@ impl Default for LatencyHistogram {
 
 impl LatencyHistogram {
     /// Adds one latency in seconds; a timeout is `f64::INFINITY`, NaN is ignored.
-    pub fn add(&mut self, latency_s: f64) {
+    pub(crate) fn add(&mut self, latency_s: f64) {
         if latency_s.is_nan() {
             return;
         }
@@ -35,7 +35,7 @@ impl LatencyHistogram {
     }
 
     /// Forgets everything.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         if self.total > 0 {
             self.counts.fill(0);
             self.total = 0;
@@ -44,7 +44,7 @@ impl LatencyHistogram {
 
     /// How many latencies were added.
     #[must_use]
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.total
     }
 }
@@ -68,39 +68,39 @@ fn middle_s(bin: usize) -> f64 {
 
 /// The latencies of the last `slots` ticks.
 #[derive(Clone, Debug)]
-pub struct LatencyWindow {
+pub(crate) struct LatencyWindow {
     slots: VecDeque<LatencyHistogram>,
 }
 
 /// What a [`LatencyWindow`] says of its newest slots.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Quantiles {
+pub(crate) struct Quantiles {
     /// Number of samples.
-    pub samples: u64,
+    pub(crate) samples: u64,
     /// Median in seconds.
-    pub p50_s: f64,
+    pub(crate) p50_s: f64,
     /// 95th percentile in seconds.
-    pub p95_s: f64,
+    pub(crate) p95_s: f64,
     /// Fraction of samples over the SLO.
-    pub late_fraction: f64,
+    pub(crate) late_fraction: f64,
 }
 
 impl LatencyWindow {
     /// A window of `slots` slots, the newest of them open.
     #[must_use]
-    pub fn new(slots: usize) -> Self {
+    pub(crate) fn new(slots: usize) -> Self {
         Self { slots: (0..slots.max(1)).map(|_| LatencyHistogram::default()).collect() }
     }
 
     /// Adds a latency to the open slot, in seconds.
-    pub fn add(&mut self, latency_s: f64) {
+    pub(crate) fn add(&mut self, latency_s: f64) {
         if let Some(open) = self.slots.front_mut() {
             open.add(latency_s);
         }
     }
 
     /// Closes the open slot and opens a new one in the place of the oldest.
-    pub fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         if let Some(mut oldest) = self.slots.pop_back() {
             oldest.clear();
             self.slots.push_front(oldest);
@@ -109,7 +109,7 @@ impl LatencyWindow {
 
     /// Quantiles over the newest `slots` slots; `None` without samples.
     #[must_use]
-    pub fn quantiles(&self, slots: usize, slo_s: f64) -> Option<Quantiles> {
+    pub(crate) fn quantiles(&self, slots: usize, slo_s: f64) -> Option<Quantiles> {
         let newest = || self.slots.iter().take(slots);
         let samples: u64 = newest().map(LatencyHistogram::total).sum();
         if samples == 0 {

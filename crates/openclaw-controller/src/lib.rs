@@ -23,14 +23,12 @@ mod users;
 pub use aimd::{Aimd, AimdSettings};
 pub use bounds::Bounds;
 pub use control_loop::{Assignment, BusyUser, ControlLoop, LoopSettings, Report};
-pub use demand::Demand;
 pub use explanation::Explanation;
 pub use fixed::Fixed;
 pub use guard::{GuardLaw, GuardTime};
-pub use latency::{LatencyHistogram, LatencyWindow};
 pub use little_guard::LittleGuard;
 pub use observation::{Action, Controller, Observation, SharedAction};
-pub use signals::{Flow, Signals};
+pub use signals::Flow;
 
 /// Nanoseconds in a second, for turning the `now_ns` arguments into seconds.
 pub(crate) const NS_PER_S: f64 = 1e9;

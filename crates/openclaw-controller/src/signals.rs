@@ -72,7 +72,7 @@ impl Flow {
 
 /// Signals of one service.
 #[derive(Clone, Debug)]
-pub struct Signals {
+pub(crate) struct Signals {
     slo_s: f64,
     latencies: LatencyWindow,
     ticks_per_s: usize,
@@ -85,7 +85,7 @@ pub struct Signals {
 impl Signals {
     /// Signals for a latency goal of `slo_s`, turned `ticks_per_s` times a second.
     #[must_use]
-    pub fn new(slo_s: f64, ticks_per_s: usize) -> Self {
+    pub(crate) fn new(slo_s: f64, ticks_per_s: usize) -> Self {
         let ticks_per_s = ticks_per_s.max(1);
         Self {
             slo_s,
@@ -99,18 +99,12 @@ impl Signals {
     }
 
     /// Adds one latency in seconds; infinite for a timeout.
-    pub fn add_latency(&mut self, latency_s: f64) {
+    pub(crate) fn add_latency(&mut self, latency_s: f64) {
         self.latencies.add(latency_s);
     }
 
-    /// Whether a latency was ever reported.
-    #[must_use]
-    pub fn has_latency(&self) -> bool {
-        self.base_s.is_some()
-    }
-
     /// What a controller sees now; `None` until a finite latency was seen. Closes the tick.
-    pub fn observe<'a>(
+    pub(crate) fn observe<'a>(
         &mut self,
         flows: impl Iterator<Item = &'a Flow>,
         in_flight: f64,

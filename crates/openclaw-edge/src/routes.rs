@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
-use http::HeaderValue;
-use http::header::CONTENT_TYPE;
+use http::StatusCode;
 use openclaw_admin::access::{AccessPolicy, Role};
 use openclaw_admin::body::{content_type, read_body};
 use openclaw_admin::openapi::{self, AccessProblems, BearerByRole, BodyProblems, InternalProblem};
-use openclaw_admin::reply::{ProblemReply, with_problem_fallbacks};
+use openclaw_admin::reply::{ProblemReply, json_reply, with_problem_fallbacks};
 use openclaw_protocol::{
     BatchAnswer, BodyForm, EventBatch, PolicyAnswer, Problem, ProblemKind, RatingEvent, Reason, parse_event,
     parse_events,
@@ -116,7 +114,7 @@ async fn event(State(edge): State<Edge>, request: Request) -> Result<Response, P
     let settings = edge.settings();
     let body = read_body(request.into_body(), settings.body_bytes_max, settings.body_timeout).await?;
     let event = parse_event(&body, settings.scores).inspect_err(|_| edge.meters().rejected.increment(1))?;
-    Ok(json_reply(&edge.take_event(&event)?))
+    Ok(json_reply(StatusCode::OK, &edge.take_event(&event)?))
 }
 
 /// What `POST /api/v1/events` reads as JSON.
@@ -181,7 +179,7 @@ async fn events(State(edge): State<Edge>, request: Request) -> Result<Response, 
         None => edge.take_bare(&intake.events)?,
     };
     answer.rejected = intake.rejected;
-    Ok(json_reply(&answer))
+    Ok(json_reply(StatusCode::OK, &answer))
 }
 
 /// What decides on this edge.
@@ -211,7 +209,7 @@ struct PolicyInForce {
 )]
 async fn policy(State(edge): State<Edge>) -> Response {
     let name = edge.policy_version();
-    json_reply(&PolicyInForce { mode: "full", controller: name, policy_version: name })
+    json_reply(StatusCode::OK, &PolicyInForce { mode: "full", controller: name, policy_version: name })
 }
 
 /// Which service's parameters.
@@ -278,36 +276,25 @@ async fn policy_of(
         };
         return Err(ProblemReply::new(ProblemKind::NotFound, detail));
     };
-    Ok(json_reply(&UserPolicy {
-        user_id: user,
-        bucket_size: why.policy.bucket_size,
-        refill_rate: why.policy.refill_rate,
-        reason: why.reason,
-        controller: why.controller,
-        policy_version: edge.policy_version(),
-        observation: named(&why.observation),
-        action: named(&why.action),
-        explanation: why.sentence,
-    }))
+    Ok(json_reply(
+        StatusCode::OK,
+        &UserPolicy {
+            user_id: user,
+            bucket_size: why.policy.bucket_size,
+            refill_rate: why.policy.refill_rate,
+            reason: why.reason,
+            controller: why.controller,
+            policy_version: edge.policy_version(),
+            observation: named(&why.observation),
+            action: named(&why.action),
+            explanation: why.sentence,
+        },
+    ))
 }
 
 /// Named numbers as a JSON object; JSON has no infinity, which becomes null.
 fn named(values: &[(&'static str, f64)]) -> BTreeMap<&'static str, Option<f64>> {
     values.iter().map(|&(name, value)| (name, Some(value).filter(|value| value.is_finite()))).collect()
-}
-
-fn json_reply<T: Serialize>(value: &T) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => {
-            let mut response = Response::new(Body::from(body));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
-            response
-        }
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written as JSON");
-            ProblemReply::new(ProblemKind::Internal, "the answer could not be written").into_response()
-        }
-    }
 }
 
 #[cfg(test)]

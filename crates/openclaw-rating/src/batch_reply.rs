@@ -1,9 +1,8 @@
 //! The answer to a batch: one result per item, in the batch's order.
 
-use axum::body::Body;
 use axum::response::Response;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
+use openclaw_admin::reply::json_reply;
 use openclaw_protocol::{Problem, Rating};
 use openclaw_store::Put;
 use serde::Serialize;
@@ -99,19 +98,11 @@ pub(crate) fn batch_reply(items: &[ItemResult], stored: Stored<'_>) -> Response 
     let results: Vec<_> = results.collect();
     let first = results.first().map_or(201, |item| item.status);
     let alike = results.iter().all(|item| item.status == first);
-    let status = if alike { first } else { 207 };
+    let status = if alike {
+        StatusCode::from_u16(first).unwrap_or(StatusCode::MULTI_STATUS)
+    } else {
+        StatusCode::MULTI_STATUS
+    };
     let stored = results.iter().filter(|item| item.status == 201).count();
-    reply(status, &BatchBody { stored, results })
-}
-
-/// A JSON reply; a body that cannot be written becomes an empty object, which never happens for these types.
-pub(crate) fn reply<T: Serialize>(status: u16, body: &T) -> Response {
-    let bytes = serde_json::to_vec(body).unwrap_or_else(|error| {
-        tracing::error!(%error, "an answer could not be written as JSON");
-        b"{}".to_vec()
-    });
-    let mut response = Response::new(Body::from(bytes));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    json_reply(status, &BatchBody { stored, results })
 }

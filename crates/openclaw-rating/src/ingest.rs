@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::response::Response;
+use http::StatusCode;
 use openclaw_admin::body::{content_type, read_body};
 use openclaw_admin::openapi::{AccessProblems, BodyProblems};
-use openclaw_admin::reply::ProblemReply;
+use openclaw_admin::reply::{ProblemReply, json_reply};
 use openclaw_bucket::{Allowed, Decision};
 use openclaw_collector::Clock;
 use openclaw_protocol::{BodyForm, Outcome, Problem, ProblemKind, Rating, RatingWire, parse_ratings};
@@ -16,7 +17,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::admitted::Admitted;
-use crate::batch_reply::{BatchBody, ItemResult, batch_reply, reply};
+use crate::batch_reply::{BatchBody, ItemResult, batch_reply};
 use crate::hints::{self, Hints};
 use crate::limits;
 use crate::service::RatingService;
@@ -189,7 +190,7 @@ async fn post_single(
         Ok(puts) => {
             let superseded = puts.first() == Some(&Put::Superseded);
             let rating = &admitted.ratings()[0];
-            let mut response = reply(201, &SingleBody { rating, superseded });
+            let mut response = json_reply(StatusCode::CREATED, &SingleBody { rating, superseded });
             limits::describe(response.headers_mut(), &allowed);
             admitted.end(Outcome::Accepted);
             Ok(response)

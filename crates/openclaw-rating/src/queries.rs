@@ -3,14 +3,14 @@
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use http::StatusCode;
 use openclaw_admin::openapi::AccessProblems;
-use openclaw_admin::reply::ProblemReply;
+use openclaw_admin::reply::{ProblemReply, json_reply};
 use openclaw_protocol::{Problem, ProblemKind};
 use openclaw_store::{Cursor, Page, ReadError};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 
-use crate::batch_reply::reply;
 use crate::service::RatingService;
 
 /// Ratings on a page, unless asked for fewer.
@@ -110,8 +110,8 @@ pub(crate) async fn item(
     let Some(stats) = service.store.item(&item_id).await.map_err(|error| problem(&error))? else {
         return Err(ProblemReply::new(ProblemKind::NotFound, "this item has no ratings"));
     };
-    Ok(reply(
-        200,
+    Ok(json_reply(
+        StatusCode::OK,
         &ItemBody {
             item_id,
             count: stats.count,
@@ -199,7 +199,7 @@ fn page_reply(page: Result<Page, ReadError>) -> Result<Response, ProblemReply> {
         timestamp: rating.timestamp_ms,
     });
     let body = PageBody { ratings: ratings.collect(), cursor: page.next.map(|cursor| cursor.to_string()) };
-    Ok(reply(200, &body))
+    Ok(json_reply(StatusCode::OK, &body))
 }
 
 fn problem(error: &ReadError) -> ProblemReply {

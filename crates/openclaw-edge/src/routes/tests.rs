@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use http::{Method, StatusCode};
+use axum::body::Body;
+use http::Method;
+use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use openclaw_admin::access::Token;
 use serde_json::Value;

@@ -93,14 +93,14 @@ section! {
         ttl: Duration = "edge.ttl", Kind::Duration(ms(100), s(3600)), "5s";
         /// Time between two decisions, a duration; 50 ms is no better, and 1 s loses a fifth of the goodput.
         tick: Duration = "edge.tick", Kind::Duration(ms(10), s(10)), "100ms";
-        /// Ratings per second that are admitted in all before anything was measured; a controller finds its own
-        /// value within seconds.
+        /// Ratings per second in all that AIMD starts at; little-guard never admits less than a twentieth of it, so
+        /// that a service that completes nothing is tried again.
         start_per_s: f64 = "edge.startRate", Kind::Float(0.1, 1e9), "1000.0";
-        /// Users followed per service; the least recently active are forgotten first.
+        /// Users followed per service, forgotten when idle for edge.ttl; further ones share the newcomers' limits.
         users_max: usize = "edge.usersMax", Kind::Integer(1, 100 * MILLION), "100000";
-        /// Services followed at once; a name that is never used again is forgotten after the leases lapse.
+        /// Services followed at once; one that was silent for a minute gives way to a new one, else that is refused.
         services_max: usize = "edge.servicesMax", Kind::Integer(1, 100_000), "64";
-        /// Collectors followed per service.
+        /// Collectors followed per service; one that was silent for edge.ttl is forgotten.
         collectors_max: usize = "edge.collectorsMax", Kind::Integer(1, 100_000), "64";
         /// Longest request body, in bytes; holds a batch of a thousand events and tens of thousands of users.
         body_bytes_max: usize = "edge.bodyMax", Kind::Bytes(KIB, GIB), "8MiB";
