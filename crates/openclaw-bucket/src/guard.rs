@@ -63,7 +63,7 @@ pub struct InFlightGuard {
 pub struct GuardFull {
     /// Requests in flight at that moment.
     pub in_flight: u32,
-    /// The cap at that moment.
+    /// The cap that held for this request at that moment.
     pub cap: u32,
 }
 
@@ -117,10 +117,34 @@ impl InFlightGuard {
     /// # Errors
     /// [`GuardFull`] where the cap is reached and the key has its share in flight, or the ceiling is reached.
     pub fn try_enter(self: &Arc<Self>, key: &str) -> Result<InFlight, GuardFull> {
+        self.try_enter_capped(key, u32::MAX)
+    }
+
+    /// The same for a request that can wait less than others: to it the guard is full at the smaller of its own
+    /// cap and `cap`, and the reserve for users below their share lies above that.
+    ///
+    /// All requests in flight count as one number, whatever cap each of them came under: a class with a lower cap is
+    /// the first to be refused as the guard fills.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use openclaw_bucket::{GuardFull, HashSeed, InFlightGuard};
+    ///
+    /// let guard = Arc::new(InFlightGuard::with_seed(10, HashSeed::random()));
+    /// let patient: Vec<_> = (0..4).map(|_| guard.try_enter("a")).collect::<Result<_, _>>()?;
+    /// assert_eq!(guard.try_enter_capped("a", 4).unwrap_err(), GuardFull { in_flight: 4, cap: 4 });
+    /// assert!(guard.try_enter("a").is_ok());
+    /// # drop(patient);
+    /// # Ok::<(), GuardFull>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`try_enter`](Self::try_enter), with the smaller cap and its ceiling.
+    pub fn try_enter_capped(self: &Arc<Self>, key: &str, cap: u32) -> Result<InFlight, GuardFull> {
         let counters = self.sketch.counters(key.as_bytes());
         let mut in_flight = self.in_flight();
         loop {
-            let cap = self.cap();
+            let cap = cap.min(self.cap());
             if in_flight >= cap && (in_flight >= ceiling(cap) || self.sketch.has_share(counters, in_flight)) {
                 return Err(GuardFull { in_flight, cap });
             }

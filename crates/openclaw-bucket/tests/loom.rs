@@ -220,3 +220,22 @@ fn the_guard_counts_exactly_and_keeps_its_ceiling() {
         assert!(guard.try_enter("c").is_ok());
     });
 }
+
+#[test]
+fn a_request_with_a_smaller_cap_never_passes_that_caps_ceiling() {
+    model(3, || {
+        // Its own cap leaves room for five; the smaller one for one, and one more for whoever has none.
+        let guard = std::sync::Arc::new(InFlightGuard::new(5));
+        let other = std::sync::Arc::clone(&guard);
+        let thread = thread::spawn(move || other.try_enter_capped("a", 1));
+        let second = guard.try_enter_capped("b", 1);
+        let third = guard.try_enter_capped("b", 1);
+        let first = thread.join().unwrap();
+        assert!(guard.in_flight() <= 2, "{}", guard.in_flight());
+        let entered = [&first, &second, &third].into_iter().filter(|entry| entry.is_ok()).count();
+        assert_eq!(guard.in_flight() as usize, entered);
+        assert!(guard.try_enter("c").is_ok(), "the guard's own cap still has room");
+        drop((first, second, third));
+        assert_eq!(guard.in_flight(), 0);
+    });
+}

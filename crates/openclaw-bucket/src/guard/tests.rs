@@ -78,6 +78,45 @@ fn a_lowered_cap_lets_nobody_in_until_enough_have_left() {
 }
 
 #[test]
+fn a_request_with_a_cap_of_its_own_is_refused_before_the_others() {
+    let guard = guard(10);
+    let held: Vec<_> = (0..4).map(|_| guard.try_enter("a").unwrap()).collect();
+    assert_eq!(guard.try_enter_capped("a", 4).unwrap_err(), GuardFull { in_flight: 4, cap: 4 });
+    let others = enter_all(&guard, "a");
+    assert_eq!((held.len(), others.len()), (4, 6));
+}
+
+#[test]
+fn the_reserve_for_the_modest_lies_above_the_smaller_cap() {
+    let guard = guard(100);
+    let greedy: Vec<_> = (0..10).map(|_| guard.try_enter("greedy").unwrap()).collect();
+    assert!(guard.try_enter_capped("greedy", 10).is_err());
+    let modest =
+        [guard.try_enter_capped("modest", 10).unwrap(), guard.try_enter_capped("modest", 10).unwrap()];
+    assert_eq!(guard.try_enter_capped("modest", 10).unwrap_err(), GuardFull { in_flight: 12, cap: 10 });
+    assert_eq!(guard.try_enter_capped("third", 10).unwrap_err(), GuardFull { in_flight: 12, cap: 10 });
+    drop((greedy, modest));
+    assert_eq!(guard.in_flight(), 0);
+}
+
+#[test]
+fn a_cap_above_the_guards_own_changes_nothing() {
+    let guard = guard(3);
+    let held: Vec<_> = std::iter::from_fn(|| guard.try_enter_capped("a", 50).ok()).take(100).collect();
+    assert_eq!(held.len(), 3);
+    assert_eq!(guard.try_enter_capped("a", 50).unwrap_err(), guard.try_enter("a").unwrap_err());
+}
+
+#[test]
+fn a_guard_lowered_below_a_requests_cap_holds_for_it_too() {
+    let guard = guard(10);
+    let held = enter_all(&guard, "a");
+    guard.set_cap(4);
+    assert_eq!(guard.try_enter_capped("b", 8).unwrap_err(), GuardFull { in_flight: 10, cap: 4 });
+    drop(held);
+}
+
+#[test]
 fn a_request_that_panics_leaves_too() {
     let guard = guard(10);
     let worker = Arc::clone(&guard);
@@ -110,7 +149,10 @@ fn threads_that_race_never_pass_the_ceiling_and_leave_an_empty_guard() {
             scope.spawn(move || {
                 for call in 0..20_000 {
                     let key = format!("{}", (call + thread) % 7);
-                    let entered = guard.try_enter(&key);
+                    let entered = match call % 2 {
+                        0 => guard.try_enter(&key),
+                        _ => guard.try_enter_capped(&key, call % 5),
+                    };
                     assert!(guard.in_flight() <= guard.ceiling());
                     drop(entered);
                 }
