@@ -66,12 +66,7 @@ impl Controller for Aimd {
             self.evaluated_ns = Some(seen.now_ns);
             self.evaluate(seen);
         }
-        Action::Shared(SharedAction {
-            admitted_per_s: self.admitted_per_s,
-            guard_s: None,
-            bucket_s: 1.5,
-            headroom: 2.9,
-        })
+        Action::Shared(SharedAction::new(self.admitted_per_s, None, 1.5, 2.9))
     }
 }
 

@@ -92,6 +92,10 @@ pub struct Assignment {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one decision exists per service, and making it allocates nothing"
+)]
 enum Decision {
     /// Nothing measured yet.
     Unknown,

@@ -16,6 +16,7 @@ mod guard;
 mod latency;
 mod little_guard;
 mod observation;
+mod parts;
 mod signals;
 mod sources;
 mod users;
@@ -28,6 +29,10 @@ pub use fixed::Fixed;
 pub use guard::{GuardLaw, GuardTime};
 pub use little_guard::LittleGuard;
 pub use observation::{Action, Controller, Observation, SharedAction};
+pub use parts::{
+    CLASSES_MAX, ClassAction, ClassSeen, DEPENDENCIES_MAX, DependencyAction, DependencySeen, PerClass,
+    PerDependency,
+};
 pub use signals::Flow;
 
 /// Nanoseconds in a second, for turning the `now_ns` arguments into seconds.

@@ -63,12 +63,9 @@ impl Controller for LittleGuard {
         let step = (GAIN * error).clamp(LN_STEP.0, LN_STEP.1);
         let lowest = (0.03 * seen.throughput_peak_per_s).max(0.05 * self.start_per_s);
         let guard_s = seen.base_s + GUARD * (seen.slo_s - seen.base_s);
-        Action::Shared(SharedAction {
-            admitted_per_s: (throughput_per_s(seen) * step.exp()).max(lowest),
-            guard_s: Some(bounded_guard_s(guard_s, seen.base_s, seen.slo_s)),
-            bucket_s: 1.34,
-            headroom: 5.0,
-        })
+        let admitted_per_s = (throughput_per_s(seen) * step.exp()).max(lowest);
+        let guard_s = bounded_guard_s(guard_s, seen.base_s, seen.slo_s);
+        Action::Shared(SharedAction::new(admitted_per_s, Some(guard_s), 1.34, 5.0))
     }
 }
 

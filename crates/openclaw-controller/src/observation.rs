@@ -2,7 +2,10 @@
 
 use openclaw_protocol::BucketPolicy;
 
-/// A service as a controller sees it at one tick. Rates are ratings per second, times seconds.
+use crate::parts::{ClassAction, ClassSeen, DependencyAction, DependencySeen, PerClass, PerDependency};
+
+/// A service as a controller sees it at one tick. Times are seconds. Throughputs, demand and what is in flight
+/// are in work units, the cost of one plain request; with one class only they are numbers of ratings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Observation {
     /// When, in nanoseconds since the loop's origin.
@@ -19,10 +22,18 @@ pub struct Observation {
     pub p95_fast_s: f64,
     /// Fraction of the last second's latencies over the SLO.
     pub late_fraction: f64,
+    /// Fraction of the last 200 ms' latencies over the SLO; the last second's where that is empty.
+    pub late_fraction_fast: f64,
     /// Latencies seen in the last second.
     pub samples: u64,
-    /// Ratings in flight.
+    /// In flight.
     pub in_flight: f64,
+    /// Change of what is in flight over the last 200 ms.
+    pub in_flight_change: f64,
+    /// Time since something was last seen to complete; 0 while nothing is in flight.
+    pub since_completion_s: f64,
+    /// How old the newest report is, with the time that reports and answers take on their way.
+    pub feedback_age_s: f64,
     /// Completed, averaged over 0.25 s.
     pub throughput_fast_per_s: f64,
     /// Completed, averaged over 2.5 s.
@@ -37,12 +48,16 @@ pub struct Observation {
     pub demand_slow_per_s: f64,
     /// Failed, averaged over 0.25 s.
     pub failed_fast_per_s: f64,
+    /// The classes, the plain one first; empty where only that one is known.
+    pub classes: PerClass<ClassSeen>,
+    /// The dependencies.
+    pub dependencies: PerDependency<DependencySeen>,
 }
 
 impl Observation {
     /// Every feature by name, as explanations and logs show it.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, f64); 15] {
+    pub fn named(&self) -> [(&'static str, f64); 19] {
         [
             ("sloS", self.slo_s),
             ("baseS", self.base_s),
@@ -50,8 +65,12 @@ impl Observation {
             ("p95S", self.p95_s),
             ("p95FastS", self.p95_fast_s),
             ("lateFraction", self.late_fraction),
+            ("lateFractionFast", self.late_fraction_fast),
             ("samples", self.samples as f64),
             ("inFlight", self.in_flight),
+            ("inFlightChange", self.in_flight_change),
+            ("sinceCompletionS", self.since_completion_s),
+            ("feedbackAgeS", self.feedback_age_s),
             ("throughputFastPerS", self.throughput_fast_per_s),
             ("throughputSlowPerS", self.throughput_slow_per_s),
             ("throughputPeakPerS", self.throughput_peak_per_s),
@@ -65,6 +84,10 @@ impl Observation {
 
 /// What a controller decides for the next tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one action exists per service, and a decision allocates nothing"
+)]
 pub enum Action {
     /// The same parameters for every user, whatever they ask for.
     PerUser(BucketPolicy),
@@ -75,7 +98,7 @@ pub enum Action {
 /// A total admitted rate and how it is handed out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SharedAction {
-    /// R: ratings per second that may be admitted, over all users.
+    /// R: work units per second that may be admitted, over all users.
     pub admitted_per_s: f64,
     /// W: longest time that the work in flight may take, in seconds; `None` leaves the guard open.
     pub guard_s: Option<f64>,
@@ -84,6 +107,19 @@ pub struct SharedAction {
     /// A user's refill rate is at most this multiple of its own demand, so that nobody saves up for a burst
     /// that the service cannot take.
     pub headroom: f64,
+    /// By class, in the observation's order; missing ones are left alone.
+    pub classes: PerClass<ClassAction>,
+    /// By dependency, in the observation's order; missing ones are not limited.
+    pub dependencies: PerDependency<DependencyAction>,
+}
+
+impl SharedAction {
+    /// An action that treats all classes alike and limits no dependency.
+    #[must_use]
+    pub fn new(admitted_per_s: f64, guard_s: Option<f64>, bucket_s: f64, headroom: f64) -> Self {
+        let (classes, dependencies) = (PerClass::new(), PerDependency::new());
+        Self { admitted_per_s, guard_s, bucket_s, headroom, classes, dependencies }
+    }
 }
 
 impl Action {
@@ -98,6 +134,14 @@ impl Action {
                     && positive(shared.bucket_s)
                     && positive(shared.headroom)
                     && shared.guard_s.is_none_or(positive)
+                    && shared
+                        .classes
+                        .iter()
+                        .all(|class| positive(class.level) && class.guard_s.is_none_or(positive))
+                    && shared.dependencies.iter().all(|dependency| {
+                        // Infinite means no limit.
+                        dependency.admitted_per_s > 0.0 && dependency.guard_s.is_none_or(positive)
+                    })
             }
         }
     }
@@ -129,8 +173,12 @@ pub(crate) mod tests {
             p95_s: 0.05,
             p95_fast_s: 0.05,
             late_fraction: 0.0,
+            late_fraction_fast: 0.0,
             samples: 600,
             in_flight: 20.0,
+            in_flight_change: 0.0,
+            since_completion_s: 0.0,
+            feedback_age_s: 0.0,
             throughput_fast_per_s: 600.0,
             throughput_slow_per_s: 600.0,
             throughput_peak_per_s: 800.0,
@@ -138,12 +186,14 @@ pub(crate) mod tests {
             demand_fast_per_s: 600.0,
             demand_slow_per_s: 600.0,
             failed_fast_per_s: 0.0,
+            classes: PerClass::new(),
+            dependencies: PerDependency::new(),
         }
     }
 
     #[test]
     fn an_action_with_a_nan_or_nothing_admitted_is_not_sound() {
-        let good = SharedAction { admitted_per_s: 1.0, guard_s: Some(0.1), bucket_s: 1.0, headroom: 3.0 };
+        let good = SharedAction::new(1.0, Some(0.1), 1.0, 3.0);
         assert!(Action::Shared(good).is_sound());
         assert!(!Action::Shared(SharedAction { admitted_per_s: f64::NAN, ..good }).is_sound());
         assert!(!Action::Shared(SharedAction { admitted_per_s: 0.0, ..good }).is_sound());

@@ -7,6 +7,7 @@ use openclaw_protocol::Totals;
 use crate::filter::{FadingMax, RateFilter};
 use crate::latency::LatencyWindow;
 use crate::observation::Observation;
+use crate::parts::{PerClass, PerDependency};
 
 const FAST_S: f64 = 0.25;
 const SLOW_S: f64 = 2.5;
@@ -124,8 +125,12 @@ impl Signals {
             p95_s: last_second.map_or(0.0, |found| found.p95_s),
             p95_fast_s: fast.map_or(0.0, |found| found.p95_s),
             late_fraction: last_second.map_or(0.0, |found| found.late_fraction),
+            late_fraction_fast: fast.map_or(0.0, |found| found.late_fraction),
             samples: last_second.map_or(0, |found| found.samples),
             in_flight,
+            in_flight_change: 0.0,
+            since_completion_s: 0.0,
+            feedback_age_s: 0.0,
             throughput_fast_per_s: 0.0,
             throughput_slow_per_s: 0.0,
             throughput_peak_per_s: 0.0,
@@ -133,6 +138,8 @@ impl Signals {
             demand_fast_per_s: 0.0,
             demand_slow_per_s: 0.0,
             failed_fast_per_s: 0.0,
+            classes: PerClass::new(),
+            dependencies: PerDependency::new(),
         };
         for flow in flows {
             seen.throughput_fast_per_s += flow.throughput_fast.per_s();

@@ -277,12 +277,7 @@ fn a_broken_controller_is_replaced_by_the_fallback() {
             true
         }
         fn decide(&mut self, _seen: &Observation) -> Action {
-            Action::Shared(SharedAction {
-                admitted_per_s: f64::NAN,
-                guard_s: None,
-                bucket_s: 1.0,
-                headroom: 1.0,
-            })
+            Action::Shared(SharedAction::new(f64::NAN, None, 1.0, 1.0))
         }
     }
     let mut control = ControlLoop::new(LoopSettings::default(), Box::new(Broken), 0);
