@@ -1,7 +1,8 @@
 //! `codegen`: writes what is generated from the code and committed, or compares it.
 //!
-//! The binary prints every page itself, so that an operator can read them of the version in hand; this only puts them
-//! where they belong. The packages' own tests compare the pages as well, so that no one can forget to run it.
+//! The binary prints every page itself, so that an operator can read them of the version in hand, and an example of the
+//! scenario package prints the scenario sets; this only puts them where they belong. The packages' own tests compare
+//! them as well, so that no one can forget to run it.
 
 use crate::process::{self, cargo};
 use crate::tree;
@@ -9,20 +10,44 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
 
-/// A committed file, and the arguments with which `openclaw` prints it.
+/// A committed file, and what prints it.
 struct Page {
     file: &'static str,
-    args: &'static [&'static str],
+    printer: Printer,
+}
+
+/// What prints a page.
+enum Printer {
+    /// `openclaw` with these arguments.
+    Binary(&'static [&'static str]),
+    /// The scenario package's example; its argument is the file.
+    ScenarioSet,
 }
 
 /// All of them.
 const PAGES: &[Page] = &[
-    Page { file: "docs/reference/configuration.md", args: &["config", "reference"] },
-    Page { file: "docs/reference/metrics.md", args: &["config", "reference", "--metrics"] },
-    Page { file: "openapi/admin.json", args: &["config", "reference", "--openapi", "admin"] },
-    Page { file: "openapi/edge.json", args: &["config", "reference", "--openapi", "edge"] },
-    Page { file: "openapi/rating.json", args: &["config", "reference", "--openapi", "rating"] },
+    printed("docs/reference/configuration.md", &["config", "reference"]),
+    printed("docs/reference/metrics.md", &["config", "reference", "--metrics"]),
+    printed("openapi/admin.json", &["config", "reference", "--openapi", "admin"]),
+    printed("openapi/edge.json", &["config", "reference", "--openapi", "edge"]),
+    printed("openapi/rating.json", &["config", "reference", "--openapi", "rating"]),
+    scenario_set("scenarios/sets/selection/classic.json"),
+    scenario_set("scenarios/sets/selection/combined.json"),
+    scenario_set("scenarios/sets/selection/hard.json"),
+    scenario_set("scenarios/sets/selection/uninstrumented.json"),
+    scenario_set("scenarios/sets/test/classic.json"),
+    scenario_set("scenarios/sets/test/combined.json"),
+    scenario_set("scenarios/sets/test/hard.json"),
+    scenario_set("scenarios/sets/test/uninstrumented.json"),
 ];
+
+const fn printed(file: &'static str, args: &'static [&'static str]) -> Page {
+    Page { file, printer: Printer::Binary(args) }
+}
+
+const fn scenario_set(file: &'static str) -> Page {
+    Page { file, printer: Printer::ScenarioSet }
+}
 
 /// Writes the pages that are out of date, or with `check` fails for them. Says what it found.
 ///
@@ -51,7 +76,19 @@ pub(crate) fn run(check: bool) -> Result<String> {
 
 fn generate(root: &Path, page: &Page) -> Result<String> {
     let mut command = cargo(root);
-    command.args(["run", "--quiet", "--package", "openclaw", "--"]).args(page.args);
+    match page.printer {
+        Printer::Binary(args) => command.args(["run", "--quiet", "--package", "openclaw", "--"]).args(args),
+        Printer::ScenarioSet => command.args([
+            "run",
+            "--quiet",
+            "--package",
+            "openclaw-scenario",
+            "--example",
+            "scenario_set",
+            "--",
+            page.file,
+        ]),
+    };
     process::output(&mut command)
 }
 
@@ -71,7 +108,7 @@ mod tests {
     fn every_committed_page_in_their_folders_is_generated() {
         let root = tree::root();
         let mut committed = BTreeSet::new();
-        for folder in ["docs/reference", "openapi"] {
+        for folder in ["docs/reference", "openapi", "scenarios/sets/selection", "scenarios/sets/test"] {
             for entry in fs::read_dir(root.join(folder)).unwrap() {
                 committed.insert(format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy()));
             }

@@ -207,7 +207,7 @@ fn diurnal(scenario: &Scenario, now_s: f64) -> f64 {
     scenario.diurnal.as_ref().map_or(1.0, wave)
 }
 
-fn running_sums(weights: impl Iterator<Item = f64>) -> Vec<f64> {
+pub(crate) fn running_sums(weights: impl Iterator<Item = f64>) -> Vec<f64> {
     weights
         .scan(0.0, |sum, weight| {
             *sum += weight;
@@ -217,7 +217,7 @@ fn running_sums(weights: impl Iterator<Item = f64>) -> Vec<f64> {
 }
 
 /// An index with a probability proportional to its weight.
-fn pick(cumulative: &[f64], rng: &mut ChaCha8Rng) -> u32 {
+pub(crate) fn pick(cumulative: &[f64], rng: &mut ChaCha8Rng) -> u32 {
     let total = cumulative.last().copied().unwrap_or(0.0);
     let draw = rng.random::<f64>() * total;
     let index = cumulative.partition_point(|sum| *sum <= draw).min(cumulative.len().saturating_sub(1));

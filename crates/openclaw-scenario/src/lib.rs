@@ -5,10 +5,12 @@
 //! - [`Population`]: who the users are (shares, bursts, request classes, which of them are abusive),
 //! - [`Arrivals`]: every first attempt, in order of time,
 //! - [`CapacityTimeline`]: what the workers can do at every instant, pauses and noisy neighbours included,
-//! - [`ServiceTimes`]: how long each request works.
+//! - [`ServiceTimes`] and [`Calls`]: how long each request works, and which dependencies it calls,
+//! - [`FeedbackLosses`]: which batches of events never reach the controller.
 //!
 //! Each of them draws from a ChaCha stream of its own (see [`Stream`]), so that every controller that is
 //! compared on a scenario faces the same users and the same disturbances, whatever it lets through.
+//! [`families`] samples endless scenarios for training, selection and test.
 //! [`ServicePool`] is the queue with workers that both the stand-in backend and simulators run, and
 //! [`WaterLevel`] the arithmetic of fair shares that scores are counted with.
 //!
@@ -22,8 +24,11 @@
 //! ```
 
 mod arrivals;
+mod calls;
 mod capacity;
 mod fairness;
+pub mod families;
+mod feedback;
 mod fields;
 mod parse;
 mod pool;
@@ -36,8 +41,10 @@ mod trace;
 mod unique;
 
 pub use arrivals::{Arrival, Arrivals};
+pub use calls::Calls;
 pub use capacity::CapacityTimeline;
 pub use fairness::{FairDivision, WaterLevel};
+pub use feedback::FeedbackLosses;
 pub use fields::{Issue, ScenarioErrors};
 pub use pool::{Finished, JobId, PoolFull, ServicePool};
 pub use population::{Population, User};

@@ -46,6 +46,14 @@ impl ServiceTimes {
         Self::new(scenario.service.service_time, Stream::Service.rng(scenario.seed))
     }
 
+    /// Times of one dependency of `scenario`; `None` if there is no such index.
+    #[must_use]
+    pub fn for_dependency(scenario: &Scenario, index: usize) -> Option<Self> {
+        let dependency = scenario.dependencies.get(index)?;
+        let stream = Stream::Dependency(u32::try_from(index).ok()?);
+        Some(Self::new(dependency.service_time, stream.rng(scenario.seed)))
+    }
+
     /// The next time in seconds, of a plain request.
     pub fn draw_s(&mut self) -> f64 {
         match self.shape {

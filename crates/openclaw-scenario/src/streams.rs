@@ -18,7 +18,8 @@ pub enum Stream {
     Demand,
     /// On/off phases of bursty users.
     Bursts,
-    /// How often a refused client tries again.
+    /// How often a refused client tries again. [`Arrival::retries_max`](crate::Arrival::retries_max) holds the
+    /// draw, so that it is the same whatever a controller refuses; waits between tries are not random.
     Retries,
     /// Pauses of the service.
     Pauses,
@@ -28,8 +29,12 @@ pub enum Stream {
     Service,
     /// Which requests call which dependency.
     Calls,
-    /// Lost and delayed feedback.
+    /// Lost feedback.
     Feedback,
+    /// Parameters of scenarios that are sampled from a family.
+    Parameters,
+    /// Requests that are tried out to see whether a sampled scenario asks for the impossible.
+    Probe,
     /// Service times of the dependency of this index.
     Dependency(u32),
 }
@@ -54,6 +59,8 @@ impl Stream {
             Self::Service => 7,
             Self::Calls => 8,
             Self::Feedback => 9,
+            Self::Parameters => 10,
+            Self::Probe => 11,
             Self::Dependency(index) => 1_000 + u64::from(index),
         }
     }

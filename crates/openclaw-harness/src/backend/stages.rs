@@ -4,9 +4,7 @@
 
 use std::collections::HashMap;
 
-use openclaw_scenario::{CapacityTimeline, JobId, PoolFull, Scenario, ServicePool, ServiceTimes, Stream};
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
+use openclaw_scenario::{Calls, CapacityTimeline, JobId, PoolFull, Scenario, ServicePool, ServiceTimes};
 use serde::Serialize;
 
 /// Names a request on its way.
@@ -50,7 +48,7 @@ pub(super) struct Stages<R> {
     scenario: Scenario,
     pools: Vec<ServicePool<Journey<R>>>,
     times: Vec<ServiceTimes>,
-    calls: ChaCha8Rng,
+    calls: Calls,
     /// Where each request waits or works now.
     places: HashMap<Ticket, (usize, JobId)>,
     next_ticket: u64,
@@ -72,17 +70,16 @@ impl<R> Stages<R> {
         let queue_max = scenario.service.queue_max;
         let mut pools = vec![ServicePool::new(CapacityTimeline::for_service(scenario), queue_max)];
         let mut times = vec![ServiceTimes::for_service(scenario)];
-        for (index, dependency) in (0_u32..).zip(&scenario.dependencies) {
-            let timeline = CapacityTimeline::for_dependency(scenario, index as usize);
+        for index in 0..scenario.dependencies.len() {
+            let timeline = CapacityTimeline::for_dependency(scenario, index);
             pools.extend(timeline.map(|timeline| ServicePool::new(timeline, queue_max)));
-            let rng = Stream::Dependency(index).rng(scenario.seed);
-            times.push(ServiceTimes::new(dependency.service_time, rng));
+            times.extend(ServiceTimes::for_dependency(scenario, index));
         }
         Self {
             scenario: scenario.clone(),
             pools,
             times,
-            calls: Stream::Calls.rng(scenario.seed),
+            calls: Calls::for_scenario(scenario),
             places: HashMap::new(),
             next_ticket: 0,
         }
@@ -99,8 +96,8 @@ impl<R> Stages<R> {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         let mut ahead: Vec<usize> = Vec::new();
-        for (index, dependency) in self.scenario.dependencies.iter().enumerate() {
-            if self.calls.random_bool(self.scenario.call_fraction(class, dependency)) {
+        for index in 0..self.scenario.dependencies.len() {
+            if self.calls.draw(class, index) {
                 ahead.insert(0, index + 1);
             }
         }
