@@ -17,6 +17,7 @@ mod latency;
 mod little_guard;
 mod observation;
 mod parts;
+pub mod policy;
 mod signals;
 mod sources;
 mod users;
