@@ -32,6 +32,7 @@ const CONFINED: &[(&str, &str)] = &[
     ("fjall", "openclaw-store"),
     ("sqlx", "openclaw-store"),
     ("burn", "openclaw-learn"),
+    ("burn-tensor", "openclaw-learn"),
 ];
 
 /// Where a package lies.
