@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cell::{Cell, ChangeClock, View};
 use crate::decision::Bearings;
+use crate::law::Law;
 use crate::numbers::Spare;
 use crate::sync::{AtomicU64, Mutex, lock};
 use crate::units::{cost_units, tokens};
@@ -49,7 +50,7 @@ impl Bucket {
     #[must_use]
     pub fn new(params: BucketParams) -> Self {
         let own = Spare::default();
-        own.numbers().store(params);
+        own.numbers().store(Law::of(params));
         let word = AtomicU64::new(Word::FRESH_ASSIGNED.0);
         Self { word, own, spare: Spare::default(), span: Span::default(), change: Mutex::default() }
     }
@@ -64,7 +65,7 @@ impl Bucket {
         loop {
             let view = self.view(now_ns);
             let level = view.level();
-            let bearings = Bearings { params: view.params, standing: Standing::Assigned };
+            let bearings = Bearings { law: view.law, standing: Standing::Assigned };
             if cost == 0 {
                 return bearings.allowed(level);
             }
@@ -83,7 +84,7 @@ impl Bucket {
         self.keep_up(now_ns);
         let mut changing = lock(&self.change);
         let now_ns = changing.tick(now_ns);
-        self.cell().assign(params, &self.spare, now_ns, || self.view(now_ns));
+        self.cell().assign(Law::of(params), &self.spare, now_ns, || self.view(now_ns));
         self.span.begin(params.refill_rate(), now_ns);
     }
 
@@ -92,7 +93,7 @@ impl Bucket {
     pub fn peek(&self, now_ns: u64) -> Snapshot {
         self.keep_up(now_ns);
         let view = self.view(now_ns);
-        Snapshot { level: tokens(view.level()), params: view.params, standing: Standing::Assigned }
+        Snapshot { level: tokens(view.level()), params: view.law.params(), standing: Standing::Assigned }
     }
 
     /// Sets other parameters and fills the bucket, as if it were new.
@@ -125,7 +126,7 @@ impl Bucket {
             Age::Middle => {}
             Age::Over => self.fill(now_ns),
         }
-        self.span.begin(self.view(now_ns).params.refill_rate(), now_ns);
+        self.span.begin(self.view(now_ns).law.params().refill_rate(), now_ns);
     }
 
     /// Takes units without making a full answer of it.

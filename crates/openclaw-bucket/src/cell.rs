@@ -25,11 +25,11 @@
 
 use std::time::Duration;
 
-use crate::BucketParams;
 use crate::defaults::Defaults;
+use crate::law::Law;
 use crate::numbers::{Numbers, Spare};
 use crate::sync::{AtomicU64, Ordering};
-use crate::units::{Law, Line, POSITION_MASK, wait};
+use crate::units::{Line, POSITION_MASK, wait};
 use crate::word::{MOVING, Word};
 
 /// Keeps the changes under one lock in the order of time.
@@ -66,7 +66,6 @@ pub(crate) struct Cell<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View {
     pub(crate) word: Word,
-    pub(crate) params: BucketParams,
     pub(crate) law: Law,
     pub(crate) line: Line,
 }
@@ -92,7 +91,7 @@ impl Cell<'_> {
             let word = Word(self.word.load(Ordering::Acquire));
             if !word.assigned() {
                 let epoch = defaults.current();
-                return View { word, params: epoch.params, law: epoch.law, line: epoch.line(now_ns) };
+                return View { word, law: epoch.law, line: epoch.line(now_ns) };
             }
             if let Some(view) = self.view_own(word, spare, now_ns) {
                 return view;
@@ -112,12 +111,11 @@ impl Cell<'_> {
 
     #[inline]
     fn view_own(self, word: Word, spare: &Spare, now_ns: u64) -> Option<View> {
-        let params = if word.moving() { spare.numbers().load() } else { self.own.load() };
+        let law = if word.moving() { spare.numbers().load() } else { self.own.load() };
         if Word(self.word.load(Ordering::Relaxed)).tag() != word.tag() {
             return None;
         }
-        let law = Law::of(params);
-        Some(View { word, params, law, line: Line::own(law, now_ns) })
+        Some(View { word, law, line: Line::own(law, now_ns) })
     }
 
     /// Commits `level` as the bucket's level, unless the word has changed since `view`.
@@ -133,18 +131,17 @@ impl Cell<'_> {
 
     /// Gives the bucket parameters of its own: what it holds now, settled at the old ones, stays, up to
     /// the new capacity. The caller holds the lock that `spare` belongs to; `seen` views this bucket.
-    pub(crate) fn assign(self, params: BucketParams, spare: &Spare, now_ns: u64, seen: impl Fn() -> View) {
-        let law = Law::of(params);
+    pub(crate) fn assign(self, law: Law, spare: &Spare, now_ns: u64, seen: impl Fn() -> View) {
         let line = Line::own(law, now_ns);
         // While the bucket stands at the defaults nobody reads its own numbers, and no detour is needed.
         let moving = Word(self.word.load(Ordering::Acquire)).assigned();
-        if moving { spare.numbers() } else { self.own }.store(params);
+        if moving { spare.numbers() } else { self.own }.store(law);
         self.change(seen, |view| {
-            let level = view.level().min(law.capacity.cast_signed());
+            let level = view.level().min(law.capacity().cast_signed());
             view.word.succeeded_by(true, moving, line.position(level))
         });
         if moving {
-            self.own.store(params);
+            self.own.store(law);
             self.word.fetch_and(!MOVING, Ordering::AcqRel);
         }
     }

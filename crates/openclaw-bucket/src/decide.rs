@@ -65,7 +65,7 @@ impl KeyedBuckets {
         let decision = loop {
             let Some(view) = view() else { break None };
             let level = view.level();
-            let shares = !view.word.assigned() && ask.cost > 0 && ask.needs(view.params) <= level;
+            let shares = !view.word.assigned() && ask.cost > 0 && ask.needs(view.law) <= level;
             if shares && !paid {
                 match self.newcomers.bucket.take(ask.cost, now_ns) {
                     Taken::Yes => paid = true,
@@ -125,11 +125,11 @@ impl KeyedBuckets {
         }
         let epoch = self.defaults.current();
         let level = epoch.line(now_ns).ceiling.cast_signed();
-        let bearings = Bearings { params: epoch.params, standing: Standing::Default };
+        let bearings = Bearings { law: epoch.law, standing: Standing::Default };
         if ask.cost == 0 {
             return Some(bearings.allowed(level));
         }
-        let needed = ask.needs(epoch.params);
+        let needed = ask.needs(epoch.law);
         if needed > level {
             return Some(bearings.limited(level, needed, RefusedBy::Own));
         }
@@ -166,7 +166,7 @@ fn settle(cell: Cell<'_>, view: &View, ask: Ask, refused_by: RefusedBy) -> Optio
     if ask.cost == 0 {
         return Some(bearings.allowed(level));
     }
-    let needed = ask.needs(view.params);
+    let needed = ask.needs(view.law);
     if needed > level {
         return Some(bearings.limited(level, needed, refused_by));
     }
@@ -181,5 +181,5 @@ fn bearings(view: &View, refused_by: RefusedBy) -> Bearings {
         _ if view.word.assigned() => Standing::Assigned,
         _ => Standing::Default,
     };
-    Bearings { params: view.params, standing }
+    Bearings { law: view.law, standing }
 }

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use crate::BucketParams;
-use crate::units::{Law, tokens, until_full, wait};
+use crate::law::Law;
+use crate::units::{tokens, until_full, wait};
 
 /// The answer to one request for tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -126,9 +127,9 @@ pub(crate) struct Ask {
 
 impl Ask {
     /// The units that must be in the bucket.
-    pub(crate) fn needs(self, params: BucketParams) -> i64 {
+    pub(crate) fn needs(self, law: Law) -> i64 {
         // A conversion that turns NaN and negative fractions into no reserve at all.
-        let reserved = (self.reserve * Law::of(params).capacity as f64) as u64;
+        let reserved = (self.reserve * law.capacity() as f64) as u64;
         self.cost.saturating_add_unsigned(reserved)
     }
 }
@@ -136,7 +137,7 @@ impl Ask {
 /// Whose numbers an answer is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bearings {
-    pub(crate) params: BucketParams,
+    pub(crate) law: Law,
     pub(crate) standing: Standing,
 }
 
@@ -145,14 +146,14 @@ impl Bearings {
     // Inlined always: a caller who only asks whether the request is allowed then does not pay for the rest.
     #[inline(always)]
     pub(crate) fn allowed(self, level: i64) -> Decision {
-        let Self { params, standing } = self;
-        let reset_after = until_full(Law::of(params), level);
+        let Self { law, standing } = self;
+        let (params, reset_after) = (law.params(), until_full(law, level));
         Decision::Allowed(Allowed { remaining: tokens(level), reset_after, params, standing })
     }
 
     /// The bucket holds `level` units, which are fewer than `cost`.
     pub(crate) fn limited(self, level: i64, cost: i64, refused_by: RefusedBy) -> Decision {
-        self.refused(level, wait(Law::of(self.params), level, cost), refused_by)
+        self.refused(level, wait(self.law, level, cost), refused_by)
     }
 
     /// Another bucket refused, and says when to come back.
@@ -162,7 +163,8 @@ impl Bearings {
         retry_after: Option<Duration>,
         refused_by: RefusedBy,
     ) -> Decision {
-        let Self { params, standing } = self;
+        let Self { law, standing } = self;
+        let params = law.params();
         Decision::Limited(Limited { retry_after, remaining: tokens(level), params, standing, refused_by })
     }
 }

@@ -15,13 +15,14 @@
 //! happened while they read.
 
 use crate::BucketParams;
+use crate::law::Law;
+use crate::numbers::Spare;
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
-use crate::units::{Law, Line, POSITION_MASK};
+use crate::units::{Line, POSITION_MASK};
 
 /// The defaults at some epoch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Epoch {
-    pub(crate) params: BucketParams,
     pub(crate) law: Law,
     /// Added to the law's own count, so that `refilled` ran on without a jump.
     offset: u64,
@@ -38,7 +39,8 @@ impl Epoch {
     #[inline(always)]
     pub(crate) fn line(&self, now_ns: u64) -> Line {
         let refilled = (self.law.refilled(now_ns) as u64).wrapping_add(self.offset) & POSITION_MASK;
-        let ceiling = if now_ns >= self.idle_full_ns { self.law.capacity } else { self.idle_ceiling(now_ns) };
+        let ceiling =
+            if now_ns >= self.idle_full_ns { self.law.capacity() } else { self.idle_ceiling(now_ns) };
         Line { refilled, ceiling }
     }
 
@@ -46,12 +48,12 @@ impl Epoch {
     fn idle_ceiling(&self, now_ns: u64) -> u64 {
         let gained = self.law.refilled(now_ns).saturating_sub(self.law.refilled(self.since_ns));
         let level = u128::from(self.idle_level) + gained;
-        level.min(u128::from(self.law.capacity)) as u64
+        level.min(u128::from(self.law.capacity())) as u64
     }
 
     fn first(params: BucketParams) -> Self {
         let law = Law::of(params);
-        Self { params, law, offset: 0, since_ns: 0, idle_level: law.capacity, idle_full_ns: 0 }
+        Self { law, offset: 0, since_ns: 0, idle_level: law.capacity(), idle_full_ns: 0 }
     }
 
     fn succeeded_by(&self, params: BucketParams, now_ns: u64) -> Self {
@@ -60,21 +62,20 @@ impl Epoch {
         let line = self.line(now_ns);
         let law = Law::of(params);
         let offset = line.refilled.wrapping_sub(law.refilled(now_ns) as u64) & POSITION_MASK;
-        let idle_level = line.ceiling.min(law.capacity);
-        let missing = law.capacity - idle_level;
+        let idle_level = line.ceiling.min(law.capacity());
+        let missing = law.capacity() - idle_level;
         let idle_full_ns = match missing {
             0 => now_ns,
             _ if law.refills() => now_ns.saturating_add(law.nanoseconds(missing)),
             _ => u64::MAX,
         };
-        Self { params, law, offset, since_ns: now_ns, idle_level, idle_full_ns }
+        Self { law, offset, since_ns: now_ns, idle_level, idle_full_ns }
     }
 }
 
 #[derive(Debug, Default)]
 struct Numbered {
-    capacity: AtomicU64,
-    refill_rate: AtomicU64,
+    law: Spare,
     offset: AtomicU64,
     since_ns: AtomicU64,
     idle_level: AtomicU64,
@@ -95,12 +96,8 @@ impl Numbered {
     // Orderings: as `Numbers::load` and `Numbers::store`, with the epoch in the place of the tag.
     #[inline(always)]
     fn load(&self) -> Epoch {
-        let capacity = f64::from_bits(self.capacity.load(Ordering::Acquire));
-        let refill_rate = f64::from_bits(self.refill_rate.load(Ordering::Acquire));
-        let params = BucketParams::trusted(capacity, refill_rate);
         Epoch {
-            params,
-            law: Law::of(params),
+            law: self.law.numbers().load(),
             offset: self.offset.load(Ordering::Acquire),
             since_ns: self.since_ns.load(Ordering::Acquire),
             idle_level: self.idle_level.load(Ordering::Acquire),
@@ -109,8 +106,7 @@ impl Numbered {
     }
 
     fn store(&self, epoch: &Epoch) {
-        self.capacity.store(epoch.params.capacity().to_bits(), Ordering::Release);
-        self.refill_rate.store(epoch.params.refill_rate().to_bits(), Ordering::Release);
+        self.law.numbers().store(epoch.law);
         self.offset.store(epoch.offset, Ordering::Release);
         self.since_ns.store(epoch.since_ns, Ordering::Release);
         self.idle_level.store(epoch.idle_level, Ordering::Release);

@@ -9,7 +9,7 @@
 use crate::decision::{Ask, Bearings};
 use crate::sync::Ordering;
 use crate::table::Fingerprint;
-use crate::units::{Law, Line, cost_units};
+use crate::units::{Line, cost_units};
 use crate::word::Word;
 use crate::{Decision, KeyedBuckets, Standing};
 
@@ -27,11 +27,11 @@ impl KeyedBuckets {
     #[inline(always)]
     fn acquire_at_once(&self, key: Fingerprint, cost: i64, now_ns: u64) -> Option<(Bearings, i64)> {
         let mut slot = self.table.guess(key)?;
-        let mut word = Word(slot.cell.word.load(Ordering::Acquire));
+        let mut word = Word(slot.cell().word.load(Ordering::Acquire));
         // After the word was read: it is this key's word then.
         if !slot.is_still(key) {
             slot = self.table.find_slot(key)?;
-            word = Word(slot.cell.word.load(Ordering::Acquire));
+            word = Word(slot.cell().word.load(Ordering::Acquire));
             if !slot.is_still(key) {
                 return None;
             }
@@ -42,12 +42,12 @@ impl KeyedBuckets {
         }
         // The instructions that must wait for the cache line are what keeps the processor from starting on the
         // next request meanwhile, hence the two ways: each does no more than it has to.
-        let (params, standing, left, next) = if word.assigned() {
+        let (law, standing, left, next) = if word.assigned() {
             // No second look at the tag: if these numbers are newer than the word, the exchange fails.
-            let params = slot.cell.own.load();
-            let line = Line::own(Law::of(params), now_ns);
+            let law = slot.cell().own.load();
+            let line = Line::own(law, now_ns);
             let left = line.level(Some(word.sure_position())) - cost;
-            (params, Standing::Assigned, left, word.moved_to(line.position(left)))
+            (law, Standing::Assigned, left, word.moved_to(line.position(left)))
         } else {
             if self.newcomers_share() {
                 return None;
@@ -55,11 +55,11 @@ impl KeyedBuckets {
             let epoch = self.defaults.current();
             let line = epoch.line(now_ns);
             let left = line.level(word.position()) - cost;
-            (epoch.params, Standing::Default, left, word.at(line.position(left)))
+            (epoch.law, Standing::Default, left, word.at(line.position(left)))
         };
         if left < 0 || cost == 0 {
             return None;
         }
-        slot.cell.exchange(word, next).then_some((Bearings { params, standing }, left))
+        slot.cell().exchange(word, next).then_some((Bearings { law, standing }, left))
     }
 }

@@ -9,6 +9,7 @@ use crate::cell::{Cell, View};
 use crate::decision::Ask;
 use crate::defaults::Defaults;
 use crate::hash::KeyHash;
+use crate::law::Law;
 use crate::numbers::Spare;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::table::{Fingerprint, SlotIndex, Table};
@@ -142,7 +143,7 @@ impl KeyedBuckets {
     /// The defaults now in force.
     #[must_use]
     pub fn defaults(&self) -> BucketParams {
-        self.defaults.current().params
+        self.defaults.current().law.params()
     }
 
     /// Keys known.
@@ -188,7 +189,7 @@ impl KeyedBuckets {
                 let now_ns = held.change_at(now_ns);
                 let spare = self.table.spare(slot);
                 let cell = self.table.cell(slot);
-                cell.assign(params, spare, now_ns, || cell.view(spare, &self.defaults, now_ns));
+                cell.assign(Law::of(params), spare, now_ns, || cell.view(spare, &self.defaults, now_ns));
                 return Ok(());
             }
             drop(held);
@@ -216,7 +217,7 @@ impl KeyedBuckets {
         self.keep_up(now_ns);
         let (_, view) = self.view(key, now_ns)?;
         let standing = if view.word.assigned() { Standing::Assigned } else { Standing::Default };
-        Some(Snapshot { level: tokens(view.level()), params: view.params, standing })
+        Some(Snapshot { level: tokens(view.level()), params: view.law.params(), standing })
     }
 
     /// Sees to it that every position can be read at `now_ns`.
@@ -274,7 +275,7 @@ impl KeyedBuckets {
 
     /// Whether a key has exactly these parameters already: a renewed lease then costs no more than a decision.
     fn has_params(&self, key: Fingerprint, params: BucketParams, now_ns: u64) -> bool {
-        self.view(key, now_ns).is_some_and(|(_, view)| view.word.assigned() && view.params == params)
+        self.view(key, now_ns).is_some_and(|(_, view)| view.word.assigned() && view.law == Law::of(params))
     }
 
     #[inline(always)]

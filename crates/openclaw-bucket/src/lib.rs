@@ -35,6 +35,7 @@ mod guard;
 mod hash;
 mod hot;
 mod keyed;
+mod law;
 mod memory;
 mod numbers;
 mod params;

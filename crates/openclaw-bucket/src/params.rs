@@ -12,6 +12,12 @@ pub const CAPACITY_MAX: f64 = 4_294_967_296.0;
 /// The greatest refill rate a bucket may have, in tokens per second (2^30, about one each nanosecond).
 pub const REFILL_RATE_MAX: f64 = 1_073_741_824.0;
 
+/// The least capacity that holds anything, 2^-20 token: the unit in which buckets count.
+const CAPACITY_MIN: f64 = 1.0 / 1_048_576.0;
+
+/// The slowest refill that is one, 2^-55 token per second: a token in a billion years.
+const REFILL_RATE_MIN: f64 = 1.0 / 36_028_797_018_963_968.0;
+
 /// Capacity and refill rate of one bucket; valid by construction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BucketParams {
@@ -23,7 +29,8 @@ impl BucketParams {
     /// A bucket that holds at most `capacity` tokens and gains `refill_rate` tokens per second.
     ///
     /// Zero is a legal value for both: a bucket without capacity allows nothing, one without
-    /// refill allows its capacity once.
+    /// refill allows its capacity once. What is too small to ever count, a capacity below 2^-20 token or a
+    /// refill rate below 2^-55 token per second, is zero.
     ///
     /// # Errors
     /// [`InvalidParams`] where a number is not finite, negative, or above [`CAPACITY_MAX`] or
@@ -36,8 +43,11 @@ impl BucketParams {
         if !(refill_rate >= 0.0 && refill_rate <= REFILL_RATE_MAX) {
             return Err(InvalidParams::RefillRate { given: refill_rate });
         }
-        // Adding zero turns -0.0, which passes the comparison, into +0.0.
-        Ok(Self { capacity: capacity + 0.0, refill_rate: refill_rate + 0.0 })
+        // This turns -0.0, which passes the comparisons above, into +0.0 too.
+        Ok(Self {
+            capacity: if capacity < CAPACITY_MIN { 0.0 } else { capacity },
+            refill_rate: if refill_rate < REFILL_RATE_MIN { 0.0 } else { refill_rate },
+        })
     }
 
     /// Numbers that passed [`new`](Self::new) before they were stored.

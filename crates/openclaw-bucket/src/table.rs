@@ -1,7 +1,7 @@
 //! Where the buckets of a million keys lie: one flat array, four words a slot, two slots a cache line.
 //!
 //! ```text
-//! slot = | fingerprint | word | capacity | refill rate |      32 bytes
+//! slot = | fingerprint | word | speed | shape |      32 bytes
 //! ```
 //!
 //! A decision on a random key costs what its cache misses cost, so the slot holds everything a
@@ -105,21 +105,20 @@ pub(crate) struct SlotIndex(usize);
 
 /// A slot, in the table's memory.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Slot<'a> {
-    fingerprint: &'a AtomicU64,
-    pub(crate) cell: Cell<'a>,
-}
+pub(crate) struct Slot<'a>(&'a [AtomicU64; WORDS_PER_SLOT]);
 
 impl<'a> Slot<'a> {
+    /// The bucket in the slot.
     #[inline(always)]
-    fn new([fingerprint, word, capacity, refill_rate]: &'a [AtomicU64; WORDS_PER_SLOT]) -> Self {
-        Self { fingerprint, cell: Cell { word, own: Numbers { capacity, refill_rate } } }
+    pub(crate) fn cell(self) -> Cell<'a> {
+        let [_, word, numbers @ ..] = self.0;
+        Cell { word, own: Numbers(numbers) }
     }
 
     /// Whether the slot is that key's; to be asked after its word was read.
     #[inline(always)]
     pub(crate) fn is_still(self, key: Fingerprint) -> bool {
-        self.fingerprint.load(Ordering::Relaxed) == key.0
+        self.0[0].load(Ordering::Relaxed) == key.0
     }
 }
 
@@ -193,13 +192,13 @@ impl Table {
         // Which of the two it is cannot be predicted, so it is computed and not branched upon.
         let is_first = line[0].load(Ordering::Acquire) == key.0;
         let offset = std::hint::select_unpredictable(is_first, 0, WORDS_PER_SLOT);
-        line[offset..].first_chunk().map(Slot::new)
+        line[offset..].first_chunk().map(Slot)
     }
 
     /// The slot of a key, wherever it lies.
     #[inline(never)]
     pub(crate) fn find_slot(&self, key: Fingerprint) -> Option<Slot<'_>> {
-        self.find(key).map(|slot| Slot::new(self.slot(slot.0)))
+        self.find(key).map(|slot| Slot(self.slot(slot.0)))
     }
 
     /// Whether the slot still is that key's; to be asked after its word was read.
@@ -211,7 +210,7 @@ impl Table {
     /// The bucket in a slot.
     #[inline]
     pub(crate) fn cell(&self, slot: SlotIndex) -> Cell<'_> {
-        Slot::new(self.slot(slot.0)).cell
+        Slot(self.slot(slot.0)).cell()
     }
 
     /// The spare place for the parameters of the bucket in a slot.

@@ -21,7 +21,7 @@
 
 use std::time::Duration;
 
-use crate::BucketParams;
+use crate::law::Law;
 
 /// Bits of a position.
 pub(crate) const POSITION_BITS: u32 = 56;
@@ -32,103 +32,6 @@ pub(crate) const UNITS_PER_TOKEN: f64 = 1_048_576.0;
 
 /// Distances from here on are read as negative: the clock went back.
 const BEHIND_FROM: u64 = 7 << (POSITION_BITS - 3);
-
-/// 2^93 / 10^9, rounded up: turns units per second into units per nanosecond.
-const PER_NANOSECOND: u64 = ((1_u128 << 93) / 1_000_000_000 + 1) as u64;
-
-/// What a double's exponent field holds for 2^0.
-const EXPONENT_BIAS: u64 = 1023;
-
-/// The bits of 2^-55, the slowest refill rate that is not zero.
-const SLOWEST: u64 = (EXPONENT_BIAS - 55) << 52;
-
-/// A bucket's parameters as integers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Law {
-    /// Capacity in units, rounded down; at most 2^52.
-    pub(crate) capacity: u64,
-    /// Units per nanosecond, as `speed / 2^shift`.
-    speed: u64,
-    shift: u32,
-}
-
-impl Law {
-    /// The integers of `params`; cheap enough (one multiplication) to be done in every decision.
-    ///
-    /// The speed is the refill rate rounded up by less than one part in 2^60: a period that is a whole
-    /// number of nanoseconds then refills exactly its tokens, and a year's excess is below a unit.
-    #[inline(always)]
-    pub(crate) fn of(params: BucketParams) -> Self {
-        let capacity = whole_units(params.capacity());
-        let bits = params.refill_rate().to_bits();
-        // Slower than 2^-55 token per second (a token in a billion years) is no refill; this covers zero.
-        if bits < SLOWEST {
-            return Self { capacity, speed: 0, shift: 0 };
-        }
-        let mantissa = bits << 11 | 1 << 63;
-        let speed = ((u128::from(mantissa) * u128::from(PER_NANOSECOND)) >> 64) as u64 + 1;
-        // rate = mantissa / 2^63 * 2^exponent tokens/s, a token is 2^20 units, and `speed` holds 2^29 / 10^9
-        // times mantissa: 63 + 29 - 20 - exponent. The exponent is at most 30.
-        Self { capacity, speed, shift: (72 + EXPONENT_BIAS - (bits >> 52)) as u32 }
-    }
-
-    /// Units gained from time zero to `now_ns`.
-    #[inline(always)]
-    pub(crate) fn refilled(self, now_ns: u64) -> u128 {
-        let product = u128::from(now_ns) * u128::from(self.speed);
-        // Below 512 tokens per second the lower half falls away; a shift across both halves is dear.
-        if self.shift >= 64 {
-            u128::from((product >> 64) as u64 >> (self.shift - 64))
-        } else {
-            product >> self.shift
-        }
-    }
-
-    /// Whether anything is ever refilled.
-    pub(crate) fn refills(self) -> bool {
-        self.speed != 0
-    }
-
-    /// The fewest nanoseconds in which `units` are surely refilled, whatever the phase; saturates after 584 years.
-    pub(crate) fn nanoseconds(self, units: u64) -> u64 {
-        let mut ns = self.quotient(units) as u64;
-        // The quotient is right to one part in 2^52; the integers have the last word.
-        let step = 1 + (ns >> 51);
-        while ns < u64::MAX && self.refilled(ns) < u128::from(units) {
-            ns = ns.saturating_add(step);
-        }
-        ns
-    }
-
-    /// About the nanoseconds in which `units` are refilled, rounded up: what a decision can afford to compute.
-    #[inline]
-    fn nanoseconds_about(self, units: u64) -> u64 {
-        let exact = self.quotient(units);
-        let whole = exact as u64;
-        whole.saturating_add(u64::from((whole as f64) < exact))
-    }
-
-    #[inline]
-    fn quotient(self, units: u64) -> f64 {
-        units as f64 * exp2(self.shift) / self.speed as f64
-    }
-}
-
-/// A capacity in units, rounded down, from the double's own bits: no conversion that saturates.
-#[inline(always)]
-fn whole_units(capacity: f64) -> u64 {
-    let bits = capacity.to_bits();
-    let mantissa = bits & ((1 << 52) - 1) | 1 << 52;
-    // capacity = mantissa * 2^(exponent - 52) tokens, and a token is 2^20 units. The exponent is at most 32.
-    let shift = 32 + EXPONENT_BIAS - (bits >> 52);
-    mantissa >> shift.min(63)
-}
-
-/// `2^exponent`, for exponents a double holds.
-#[inline]
-fn exp2(exponent: u32) -> f64 {
-    f64::from_bits((u64::from(exponent) + 1023) << 52)
-}
 
 /// The line a bucket stands on, at one instant: what was refilled, and the most it can hold.
 #[derive(Clone, Copy, Debug)]
@@ -143,7 +46,7 @@ impl Line {
     /// The line of a bucket with its own parameters.
     #[inline(always)]
     pub(crate) fn own(law: Law, now_ns: u64) -> Self {
-        Self { refilled: law.refilled(now_ns) as u64 & POSITION_MASK, ceiling: law.capacity }
+        Self { refilled: law.refilled(now_ns) as u64 & POSITION_MASK, ceiling: law.capacity() }
     }
 
     /// Units in a bucket at `position`; one without a position yet is full.
@@ -192,7 +95,7 @@ pub(crate) fn tokens(level: i64) -> f64 {
 
 /// The time until a bucket at `level` holds `cost`, or `None` where it never will.
 pub(crate) fn wait(law: Law, level: i64, cost: i64) -> Option<Duration> {
-    if cost > law.capacity.cast_signed() || !law.refills() {
+    if cost > law.capacity().cast_signed() || !law.refills() {
         return None;
     }
     let missing = cost.saturating_sub(level).max(0).unsigned_abs();
@@ -202,7 +105,7 @@ pub(crate) fn wait(law: Law, level: i64, cost: i64) -> Option<Duration> {
 /// The time until a bucket at `level` is full; [`Duration::MAX`] where it never is.
 #[inline]
 pub(crate) fn until_full(law: Law, level: i64) -> Duration {
-    let missing = law.capacity.cast_signed() - level;
+    let missing = law.capacity().cast_signed() - level;
     if missing <= 0 {
         return Duration::ZERO;
     }

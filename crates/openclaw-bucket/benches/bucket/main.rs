@@ -1,6 +1,7 @@
 //! `cargo bench -p openclaw-bucket --bench bucket [-- --json FILE]`: a decision beside governor's, and beside
 //! a bare table that only does one compare-and-swap per key.
 
+mod bare;
 mod key;
 mod memory;
 mod sides;
@@ -11,8 +12,9 @@ use std::time::Duration;
 
 use openclaw_benchkit::{Bench, Better, Options, Row, paired};
 
+use bare::Bare;
 use key::{Draws, Key};
-use sides::{Bare, Governor, Ours, Side};
+use sides::{Governor, Ours, Side};
 
 const RUNS: usize = 7;
 const MANY: u32 = 1_000_000;

@@ -1,11 +1,9 @@
-//! What is measured: ours, governor, and a table that only does one compare-and-swap per key.
+//! The limiters that are measured: ours and governor.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use governor::{Quota, RateLimiter};
 use openclaw_bucket::{BucketParams, HashSeed, KeyedBuckets, Settings};
-use siphasher::sip::SipHasher13;
 
 use crate::key::Key;
 
@@ -107,54 +105,5 @@ impl Side for Governor<Key> {
     #[inline]
     fn decide(&self, key: Key) -> bool {
         self.check(&key)
-    }
-}
-
-/// The floor: hash the key, find its slot, read the clock, exchange one word.
-pub(crate) struct Bare {
-    slots: Box<[[AtomicU64; 2]]>,
-    lines: u64,
-    hash: SipHasher13,
-    clock: quanta::Clock,
-}
-
-impl Bare {
-    /// As full as our table, four slots a line instead of two.
-    pub(crate) fn with_keys(keys: u32) -> Self {
-        let lines = (u64::from(keys) * 160 / 100).div_ceil(4).max(1);
-        let slots = (0..lines * 4 + 256).map(|_| Default::default()).collect();
-        let bare = Self { slots, lines, hash: SipHasher13::new_with_keys(1, 2), clock: quanta::Clock::new() };
-        for key in 0..keys {
-            bare.decide(Key::new(key));
-        }
-        bare
-    }
-}
-
-impl Side for Bare {
-    #[inline]
-    fn decide(&self, key: Key) -> bool {
-        let hash = self.hash.hash(&key.bytes()).max(1);
-        let home = ((u128::from(hash) * u128::from(self.lines)) >> 64) as usize * 4;
-        for [fingerprint, word] in &self.slots[home..home + 256] {
-            let mut found = fingerprint.load(Ordering::Acquire);
-            if found == 0 {
-                found = match fingerprint.compare_exchange(0, hash, Ordering::AcqRel, Ordering::Acquire) {
-                    Ok(_) => hash,
-                    Err(other) => other,
-                };
-            }
-            if found == hash {
-                let now = self.clock.delta_as_nanos(0, self.clock.raw());
-                let mut old = word.load(Ordering::Acquire);
-                while let Err(current) =
-                    word.compare_exchange_weak(old, now, Ordering::AcqRel, Ordering::Acquire)
-                {
-                    old = current;
-                }
-                return true;
-            }
-        }
-        false
     }
 }
