@@ -12,6 +12,7 @@ pub mod load;
 mod open_files;
 pub mod ratings;
 pub mod scenario_file;
+mod zipped;
 
 pub use backend::{Backend, BackendError, BackendHandle, BackendState, StageState};
 pub use load::{

@@ -3,11 +3,12 @@
 //! The format is that of MovieTweetings, kept as it is published so that anybody's copy works. Files are
 //! read line by line; gzip is recognised by its first bytes.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
+
+use crate::zipped;
 
 /// The shipped ratings, in order of time; `data/README.md` names source and licence.
 const SHIPPED: &[u8] = include_bytes!("../../../data/movietweetings/ratings.dat.gz");
@@ -15,7 +16,6 @@ const SHIPPED_NAME: &str = "shipped ratings";
 /// Two ids of at most 256 bytes, two numbers and separators fit well.
 const LINE_BYTES_MAX: u64 = 1024;
 const ID_BYTES_MAX: usize = 256;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// One rating as a file holds it.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,15 +96,8 @@ pub fn shipped() -> Ratings {
 /// # Errors
 /// If it cannot be opened.
 pub fn open(path: &Path) -> Result<Ratings, RatingsError> {
-    let open_error = |source| RatingsError::Open { path: path.to_owned(), source };
-    let mut reader = BufReader::new(File::open(path).map_err(open_error)?);
-    let zipped = reader.fill_buf().map_err(open_error)?.starts_with(&GZIP_MAGIC);
-    let name = path.display().to_string();
-    Ok(if zipped {
-        Ratings::new(name, BufReader::new(GzDecoder::new(reader)))
-    } else {
-        Ratings::new(name, reader)
-    })
+    let reader = zipped::open(path).map_err(|source| RatingsError::Open { path: path.to_owned(), source })?;
+    Ok(Ratings::new(path.display().to_string(), reader))
 }
 
 /// An iterator over ratings that holds one line at a time. It ends after the first error.

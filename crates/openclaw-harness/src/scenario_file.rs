@@ -1,12 +1,12 @@
 //! Scenario files on disk, with the traces that they name.
 
-use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use openclaw_scenario::{ArrivalTrace, Scenario, ScenarioErrors, ScenarioFile, TraceError};
 
 use crate::load::ScenarioTraffic;
+use crate::zipped;
 
 /// Why a scenario file cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -50,23 +50,38 @@ pub fn read(path: &Path) -> Result<Vec<Scenario>, ScenarioFileError> {
     }
 }
 
-/// The traffic of a scenario that was read from `path`: a trace is looked for beside that file.
+/// The recorded arrivals of a scenario that was read from `path`, plain or gzip; `None` where it uses the
+/// demand model. The trace is looked for beside that file.
+///
+/// # Errors
+/// If the trace cannot be read or has a mistake.
+pub fn trace(path: &Path, scenario: &Scenario) -> Result<Option<ArrivalTrace>, ScenarioFileError> {
+    let Some(arrivals) = &scenario.arrivals else { return Ok(None) };
+    let trace_path = path.parent().unwrap_or(Path::new("")).join(&arrivals.trace_file);
+    let reader = zipped::open(&trace_path)
+        .map_err(|source| ScenarioFileError::Read { path: trace_path.clone(), source })?;
+    let trace = ArrivalTrace::parse(reader)
+        .map_err(|source| ScenarioFileError::Trace { path: trace_path, source })?;
+    Ok(Some(trace))
+}
+
+/// The traffic of a scenario that was read from `path`, with its [`trace`] where it names one.
 ///
 /// # Errors
 /// If the scenario names a trace that cannot be read.
 pub fn traffic(path: &Path, scenario: Scenario) -> Result<ScenarioTraffic, ScenarioFileError> {
-    let Some(arrivals) = &scenario.arrivals else { return Ok(ScenarioTraffic::new(scenario)) };
-    let trace_path = path.parent().unwrap_or(Path::new("")).join(&arrivals.trace_file);
-    let file = File::open(&trace_path)
-        .map_err(|source| ScenarioFileError::Read { path: trace_path.clone(), source })?;
-    let trace = ArrivalTrace::parse(BufReader::new(file))
-        .map_err(|source| ScenarioFileError::Trace { path: trace_path, source })?;
-    Ok(ScenarioTraffic::new(scenario).with_trace(trace))
+    let trace = trace(path, &scenario)?;
+    let traffic = ScenarioTraffic::new(scenario);
+    Ok(match trace {
+        Some(trace) => traffic.with_trace(trace),
+        None => traffic,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
 
     fn text(trace: &str) -> String {
         format!(
@@ -86,6 +101,26 @@ mod tests {
         let traffic = traffic(&path, scenario).unwrap();
         let times: Vec<f64> = traffic.arrivals().map(|arrival| arrival.time_s).collect();
         assert_eq!(times, [0.25, 0.5]);
+    }
+
+    #[test]
+    fn a_trace_may_be_gzipped_and_a_damaged_one_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("traced.json");
+        std::fs::write(&path, text("arrivals.csv.gz")).unwrap();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(b"seconds\n0.5\n1\n").unwrap();
+        let zipped = encoder.finish().unwrap();
+        let trace_path = folder.path().join("arrivals.csv.gz");
+        std::fs::write(&trace_path, &zipped).unwrap();
+        let scenario = read(&path).unwrap().remove(0);
+        assert_eq!(trace(&path, &scenario).unwrap().unwrap().times_s(), [0.5, 1.0]);
+        std::fs::write(&trace_path, &zipped[..zipped.len() - 9]).unwrap();
+        let damaged = trace(&path, &scenario).unwrap_err().to_string();
+        assert!(
+            damaged.contains("arrivals.csv.gz, line ") && damaged.ends_with("cannot be read"),
+            "{damaged}"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The shipped file holds what its README says, and the reader names what is wrong with others.
 
+use std::fs::File;
 use std::io::Write;
 
 use super::*;
