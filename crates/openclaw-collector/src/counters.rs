@@ -131,7 +131,7 @@ impl Counters {
                     user.throttled += before.throttled;
                 }
                 let (attempts, throttled) = (user.attempts, user.throttled);
-                drained.push(UserCounts { user_id: id, attempts, throttled });
+                drained.push(UserCounts::new(id, attempts, throttled));
             }
         }
         drained
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(drained.iter().map(|u| (u.attempts, u.throttled)).collect::<Vec<_>>(), [(2, 1), (1, 1)]);
         counters.attempt(&user("b"), Verdict::Accepted, 0);
         let again = counters.drain_active(|_| None);
-        assert_eq!(again, [UserCounts { user_id: user("b"), attempts: 2, throttled: 1 }]);
+        assert_eq!(again, [UserCounts::new(user("b"), 2, 1)]);
         assert!(counters.drain_active(|_| None).is_empty());
     }
 
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_user_who_was_forgotten_and_comes_back_keeps_what_the_edge_has_not_heard_of() {
         let counters = counters(100);
-        let waiting = UserCounts { user_id: user("a"), attempts: 10, throttled: 4 };
+        let waiting = UserCounts::new(user("a"), 10, 4);
         counters.attempt(&user("a"), Verdict::Throttled, 0);
         let drained = counters.drain_active(|_| Some(&waiting));
         assert_eq!((drained[0].attempts, drained[0].throttled), (11, 5));

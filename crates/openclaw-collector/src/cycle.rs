@@ -250,6 +250,9 @@ impl Inner {
             in_flight: self.ratings_in_flight(),
             totals,
             users: &users,
+            dependencies: &[],
+            // The local loop decides where it counts: nothing travels.
+            round_trip_s: None,
         };
         local.control.report(&report, now_ns);
         events.iter().for_each(|event| local.control.observe_event(event));

@@ -4,6 +4,7 @@
 //! batch are the first of the next; a plain hash map lost here, because it would starve the same users each time.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use openclaw_protocol::{CollectorInfo, EventBatch, RatingEvent, Totals, UserCounts, UserId};
@@ -28,6 +29,7 @@ pub(crate) struct Outbox {
     /// How often batches were halved because the edge found them too large.
     halvings: u32,
     successes: u32,
+    round_trip: Option<Duration>,
 }
 
 impl Outbox {
@@ -42,6 +44,7 @@ impl Outbox {
             users_max,
             halvings: 0,
             successes: 0,
+            round_trip: None,
         }
     }
 
@@ -104,6 +107,7 @@ impl Outbox {
             in_flight,
             totals,
             users: self.users.drain(..users).map(|(_, user)| user).collect(),
+            round_trip_ms: self.round_trip.map(|round_trip| round_trip.as_secs_f64() * 1e3),
             dependencies: Vec::new(),
             events: self.events.drain(..events).collect(),
         }
@@ -114,8 +118,9 @@ impl Outbox {
         self.under_way = self.under_way.saturating_sub(events);
     }
 
-    /// After a batch that the edge took.
-    pub(crate) fn succeeded(&mut self) {
+    /// After a batch that the edge took and answered within `round_trip`.
+    pub(crate) fn succeeded(&mut self, round_trip: Duration) {
+        self.round_trip = Some(round_trip);
         self.successes += 1;
         if self.successes >= SUCCESSES_TO_GROW {
             (self.halvings, self.successes) = (self.halvings.saturating_sub(1), 0);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use openclaw_protocol::{
-    BucketPolicy, CollectorInfo, Outcome, RatingEvent, Reason, Totals, UserCounts, UserId,
+    BucketPolicy, CollectorInfo, DependencyGauge, Outcome, RatingEvent, Reason, Totals, UserCounts, UserId,
 };
 
 use crate::NS_PER_S;
@@ -65,6 +65,10 @@ pub struct Report<'a> {
     pub totals: Totals,
     /// Users active since the previous report, with cumulative counters.
     pub users: &'a [UserCounts],
+    /// Its dependencies.
+    pub dependencies: &'a [DependencyGauge],
+    /// What its last exchange of a report for an answer took, in seconds, where it knows.
+    pub round_trip_s: Option<f64>,
 }
 
 /// One of the busiest users.
@@ -207,36 +211,58 @@ impl ControlLoop {
     pub fn observe_direct(&mut self, event: &RatingEvent, now_ns: u64) {
         self.observe_event(event);
         let outcome = event.outcome.unwrap_or(Outcome::Accepted);
-        self.sources.count_direct(outcome, event.in_flight);
+        self.sources.count_direct(outcome, event.in_flight, now_ns);
         self.users.record_one(&event.user_id, DIRECT, outcome == Outcome::Throttled, now_ns);
     }
 
-    /// Decides, if a tick has passed since the last decision. A report that comes a little early counts as on
-    /// time, so that collectors that flush once a tick always get a fresh decision.
+    /// Decides, if a tick [is due](Self::due): observes, asks the controller, acts. Returns whether it was.
     pub fn tick(&mut self, now_ns: u64) -> bool {
-        if now_ns.saturating_sub(self.ticked_ns) < self.settings.tick_ns / 5 * 4 {
+        if !self.due(now_ns) {
             return false;
         }
+        if let Some(observation) = self.observe(now_ns) {
+            let action = self.controller.decide(&observation);
+            self.act(&observation, action, now_ns);
+        }
+        true
+    }
+
+    /// Whether a tick has passed since the last decision. A report that comes a little early counts as on time, so
+    /// that collectors that flush once a tick always get a fresh decision.
+    #[must_use]
+    pub fn due(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.ticked_ns) >= self.settings.tick_ns / 5 * 4
+    }
+
+    /// The first half of a tick: closes it, due or not, and tells what a controller sees; `None` until a latency was
+    /// measured. For simulators and learners, which decide themselves; [`act`](Self::act) is the other half.
+    pub fn observe(&mut self, now_ns: u64) -> Option<Observation> {
         let interval_s = now_ns.saturating_sub(self.ticked_ns) as f64 / NS_PER_S;
         self.ticked_ns = now_ns;
         self.sources.tick(interval_s, self.settings.ttl_ns, now_ns);
         self.users.sweep(now_ns);
 
         let (flows, in_flight) = (self.sources.flows(), self.sources.in_flight());
-        let Some(observation) = self.signals.observe(flows, in_flight, now_ns) else { return true };
-        let mut action = self.controller.decide(&observation);
-        let mut reason = Reason::Controller;
-        if !action.is_sound() {
-            action = self.fallback.decide(&observation);
-            reason = Reason::Fallback;
-        }
+        let mut seen = self.signals.observe(flows, in_flight, now_ns)?;
+        seen.feedback_age_s = self.sources.feedback_age_s(now_ns);
+        Some(seen)
+    }
+
+    /// The second half of a tick: `action` holds from now on. One that no sound number came of is replaced by
+    /// little-guard's; the answer says whose holds.
+    pub fn act(&mut self, observation: &Observation, action: Action, now_ns: u64) -> Reason {
+        let (action, reason) = if action.is_sound() {
+            (action, Reason::Controller)
+        } else {
+            (self.fallback.decide(observation), Reason::Fallback)
+        };
         let admitted_per_s = match &action {
             Action::Shared(shared) => shared.admitted_per_s,
             Action::PerUser(policy) => policy.refill_rate,
         };
         let level = self.users.level(admitted_per_s, now_ns);
-        self.decision = Decision::Made { observation, action, level, reason };
-        true
+        self.decision = Decision::Made { observation: *observation, action, level, reason };
+        reason
     }
 
     /// What holds at a collector for users without parameters of their own. `collector` is its id, `None` for

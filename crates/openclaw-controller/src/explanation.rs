@@ -3,7 +3,7 @@
 use openclaw_protocol::{BucketPolicy, Reason};
 
 use crate::demand::Level;
-use crate::little_guard::{wait_goal_s, wait_s};
+use crate::little_guard::LittleGuardSettings;
 use crate::observation::{Action, Observation};
 use crate::users::Ask;
 
@@ -67,7 +67,8 @@ fn sentence(
             policy.refill_rate, policy.bucket_size
         );
     };
-    let (wait_ms, goal_ms) = (wait_s(seen) * 1e3, wait_goal_s(seen) * 1e3);
+    let law = LittleGuardSettings::default();
+    let (wait_ms, goal_ms) = (law.wait_s(seen) * 1e3, law.wait_goal_s(seen) * 1e3);
     let state = format!(
         "{controller} admits {:.0} ratings/s in total: p95 is {:.0} ms of {:.0} ms allowed, and the {:.0} ratings \
          in flight mean a wait of {wait_ms:.0} ms (goal {goal_ms:.0} ms)",

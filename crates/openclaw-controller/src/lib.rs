@@ -28,7 +28,7 @@ pub use control_loop::{Assignment, BusyUser, ControlLoop, LoopSettings, Report};
 pub use explanation::Explanation;
 pub use fixed::Fixed;
 pub use guard::{GuardLaw, GuardTime};
-pub use little_guard::LittleGuard;
+pub use little_guard::{LittleGuard, LittleGuardSettings};
 pub use observation::{Action, Controller, Observation, SharedAction};
 pub use parts::{
     CLASSES_MAX, ClassAction, ClassSeen, DEPENDENCIES_MAX, DependencyAction, DependencySeen, PerClass,

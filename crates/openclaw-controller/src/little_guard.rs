@@ -8,64 +8,114 @@
 use crate::guard::bounded_guard_s;
 use crate::observation::{Action, Controller, Observation, SharedAction};
 
+/// Settings of [`LittleGuard`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LittleGuardSettings {
+    /// Share of the fast throughput in X; the slow one has the rest.
+    pub fast_share: f64,
+    /// The wait aimed at, as a share of the way from the base to the SLO.
+    pub wait_goal: f64,
+    /// How strongly the wait's error acts on ln R.
+    pub gain: f64,
+    /// Lowest ln(R / X) in one decision.
+    pub ln_step_min: f64,
+    /// Highest ln(R / X) in one decision.
+    pub ln_step_max: f64,
+    /// Guard time, as a share of the way from the base to the SLO.
+    pub guard: f64,
+    /// A bucket holds what it refills in this many seconds.
+    pub bucket_s: f64,
+    /// A user's refill rate is at most this multiple of its demand.
+    pub headroom: f64,
+    /// Whether it tells classes and dependencies apart. Where not, all requests are plain to it.
+    pub aware: bool,
+}
+
+impl Default for LittleGuardSettings {
+    fn default() -> Self {
+        Self {
+            fast_share: 0.57,
+            wait_goal: 0.26,
+            gain: 1.06,
+            ln_step_min: -2.0,
+            ln_step_max: 1.01,
+            guard: 0.36,
+            bucket_s: 1.34,
+            headroom: 5.0,
+            aware: true,
+        }
+    }
+}
+
 /// The little-guard controller.
 #[derive(Clone, Copy, Debug)]
 pub struct LittleGuard {
     start_per_s: f64,
+    settings: LittleGuardSettings,
 }
-
-/// Share of the fast throughput in X; the slow one has the rest.
-const FAST_SHARE: f64 = 0.57;
-/// The wait aimed at, as a share of the way from the base to the SLO.
-const WAIT_GOAL: f64 = 0.26;
-/// How strongly the wait's error acts on ln R.
-const GAIN: f64 = 1.06;
-/// Bounds of ln(R / X) in one decision.
-const LN_STEP: (f64, f64) = (-2.0, 1.01);
-/// Guard time, as a share of the way from the base to the SLO.
-const GUARD: f64 = 0.36;
 
 impl LittleGuard {
     /// `start_per_s` is the configured start of the total admitted rate: a twentieth of it is always admitted,
     /// since a service that completes nothing would otherwise never be tried again.
     #[must_use]
     pub fn new(start_per_s: f64) -> Self {
-        Self { start_per_s }
+        Self::with_settings(start_per_s, LittleGuardSettings::default())
+    }
+
+    /// The same rule with other settings.
+    #[must_use]
+    pub fn with_settings(start_per_s: f64, settings: LittleGuardSettings) -> Self {
+        Self { start_per_s, settings }
+    }
+
+    /// The same rule, to which all requests are plain and no dependency is known: what the knowledge of both is worth
+    /// shows beside it.
+    #[must_use]
+    pub fn blind(start_per_s: f64) -> Self {
+        let settings = LittleGuardSettings { aware: false, ..LittleGuardSettings::default() };
+        Self::with_settings(start_per_s, settings)
     }
 }
 
-/// Seconds that the ratings in flight will take, less the one being served.
-pub(crate) fn wait_s(seen: &Observation) -> f64 {
-    (seen.in_flight - 1.0).max(0.0) / (throughput_per_s(seen) + 1.0)
-}
+impl LittleGuardSettings {
+    /// Seconds that the work in flight will take, less the one request being served.
+    pub(crate) fn wait_s(&self, seen: &Observation) -> f64 {
+        (seen.in_flight - 1.0).max(0.0) / (self.throughput_per_s(seen) + 1.0)
+    }
 
-/// The wait that little-guard aims at, in seconds.
-pub(crate) fn wait_goal_s(seen: &Observation) -> f64 {
-    // A base at or over the SLO leaves no room; a tenth of the SLO keeps the goal, and so R, positive.
-    seen.base_s + WAIT_GOAL * (seen.slo_s - seen.base_s).max(0.1 * seen.slo_s)
-}
+    /// The wait aimed at, in seconds.
+    pub(crate) fn wait_goal_s(&self, seen: &Observation) -> f64 {
+        // A base at or over the SLO leaves no room; a tenth of the SLO keeps the goal, and so R, positive.
+        seen.base_s + self.wait_goal * (seen.slo_s - seen.base_s).max(0.1 * seen.slo_s)
+    }
 
-fn throughput_per_s(seen: &Observation) -> f64 {
-    FAST_SHARE * seen.throughput_fast_per_s + (1.0 - FAST_SHARE) * seen.throughput_slow_per_s
+    fn throughput_per_s(&self, seen: &Observation) -> f64 {
+        self.fast_share * seen.throughput_fast_per_s + (1.0 - self.fast_share) * seen.throughput_slow_per_s
+    }
 }
 
 impl Controller for LittleGuard {
     fn name(&self) -> &'static str {
-        "little-guard"
+        if self.settings.aware { "little-guard" } else { "little-guard-blind" }
     }
 
     fn guards(&self) -> bool {
         true
     }
 
+    fn is_aware(&self) -> bool {
+        self.settings.aware
+    }
+
     fn decide(&mut self, seen: &Observation) -> Action {
-        let error = 1.0 - wait_s(seen) / wait_goal_s(seen);
-        let step = (GAIN * error).clamp(LN_STEP.0, LN_STEP.1);
+        let by = &self.settings;
+        let error = 1.0 - by.wait_s(seen) / by.wait_goal_s(seen);
+        let step = (by.gain * error).clamp(by.ln_step_min, by.ln_step_max);
         let lowest = (0.03 * seen.throughput_peak_per_s).max(0.05 * self.start_per_s);
-        let guard_s = seen.base_s + GUARD * (seen.slo_s - seen.base_s);
-        let admitted_per_s = (throughput_per_s(seen) * step.exp()).max(lowest);
+        let guard_s = seen.base_s + by.guard * (seen.slo_s - seen.base_s);
+        let admitted_per_s = (by.throughput_per_s(seen) * step.exp()).max(lowest);
         let guard_s = bounded_guard_s(guard_s, seen.base_s, seen.slo_s);
-        Action::Shared(SharedAction::new(admitted_per_s, Some(guard_s), 1.34, 5.0))
+        Action::Shared(SharedAction::new(admitted_per_s, Some(guard_s), by.bucket_s, by.headroom))
     }
 }
 
@@ -93,7 +143,7 @@ mod tests {
     #[test]
     fn at_the_goal_it_admits_exactly_what_leaves() {
         let seen = observation();
-        let in_flight = wait_goal_s(&seen) * 601.0 + 1.0;
+        let in_flight = LittleGuardSettings::default().wait_goal_s(&seen) * 601.0 + 1.0;
         let balanced = shared(&Observation { in_flight, ..seen });
         assert!((balanced.admitted_per_s - 600.0).abs() < 1e-6);
     }

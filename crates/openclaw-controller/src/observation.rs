@@ -157,6 +157,11 @@ pub trait Controller: Send {
 
     /// Whether the service should hold an in-flight guard before the first decision.
     fn guards(&self) -> bool;
+
+    /// Whether classes and dependencies are told apart for it. Where not, it sees and shares out ratings, all alike.
+    fn is_aware(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

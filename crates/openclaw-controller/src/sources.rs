@@ -23,12 +23,13 @@ struct Source {
     seq: u64,
     flow: Flow,
     in_flight: f64,
+    round_trip_s: f64,
     seen_ns: u64,
 }
 
 impl Source {
     fn new(id: SourceId, epoch: u64, totals: Totals) -> Self {
-        Self { id, epoch, seq: 0, flow: Flow::new(totals), in_flight: 0.0, seen_ns: 0 }
+        Self { id, epoch, seq: 0, flow: Flow::new(totals), in_flight: 0.0, round_trip_s: 0.0, seen_ns: 0 }
     }
 }
 
@@ -103,12 +104,13 @@ impl Sources {
         let attempts = source.flow.advance(report.totals, interval_s.max(INTERVAL_MIN_S));
         source.seq = report.seq;
         source.in_flight = f64::from(report.in_flight);
+        source.round_trip_s = report.round_trip_s.filter(|s| s.is_finite()).unwrap_or(0.0).max(0.0);
         source.seen_ns = now_ns;
         Advance::News(News { source: source.id, attempts, baseline })
     }
 
     /// Counts an event that came without an envelope.
-    pub(crate) fn count_direct(&mut self, outcome: Outcome, in_flight: Option<u32>) {
+    pub(crate) fn count_direct(&mut self, outcome: Outcome, in_flight: Option<u32>, now_ns: u64) {
         let totals = &mut self.direct_totals;
         totals.attempts += 1;
         totals.accepted += u64::from(outcome != Outcome::Throttled);
@@ -118,6 +120,7 @@ impl Sources {
         if let Some(in_flight) = in_flight {
             self.direct.in_flight = f64::from(in_flight);
         }
+        self.direct.seen_ns = now_ns;
     }
 
     /// Closes a tick of `interval_s` seconds: counts what came without an envelope, and forgets collectors that
@@ -138,6 +141,15 @@ impl Sources {
     /// Ratings in flight at all collectors.
     pub(crate) fn in_flight(&self) -> f64 {
         self.all().map(|source| source.in_flight).sum()
+    }
+
+    /// Time since anything was last reported, and the time that the newest collector's reports and answers take on
+    /// their way, in seconds.
+    pub(crate) fn feedback_age_s(&self, now_ns: u64) -> f64 {
+        let newest = self.all().max_by_key(|source| source.seen_ns);
+        newest.map_or(0.0, |source| {
+            source.round_trip_s + now_ns.saturating_sub(source.seen_ns) as f64 / NS_PER_S
+        })
     }
 
     /// A collector and its share of all traffic, 0 to 1; without a name, or with an unknown one, the share of

@@ -184,6 +184,8 @@ impl Edge {
             in_flight: batch.in_flight,
             totals: batch.totals,
             users: &batch.users,
+            dependencies: &batch.dependencies,
+            round_trip_s: batch.round_trip_ms.map(|ms| ms / 1e3),
         };
         let mut control = service.control.lock();
         if !control.report(&report, now_ns) {

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::context::Context;
 use crate::event::RatingEvent;
 use crate::ids::UserId;
 use crate::problem::Problem;
@@ -52,6 +53,17 @@ pub struct UserCounts {
     /// Ratings refused.
     #[serde(default)]
     pub throttled: u64,
+    /// Circumstances of its newest attempt, as far as known: users of whom nothing was admitted are in no event.
+    #[serde(default, skip_serializing_if = "Context::is_empty")]
+    pub context: Context,
+}
+
+impl UserCounts {
+    /// Counters of a user of whose circumstances nothing is known.
+    #[must_use]
+    pub fn new(user_id: UserId, attempts: u64, throttled: u64) -> Self {
+        Self { user_id, attempts, throttled, context: Context::default() }
+    }
 }
 
 /// State of one dependency.
@@ -59,7 +71,7 @@ pub struct UserCounts {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DependencyGauge {
-    /// Its name.
+    /// Its name, 1 to 128 bytes.
     pub name: String,
     /// Calls in flight.
     pub in_flight: u32,
@@ -85,7 +97,10 @@ pub struct EventBatch {
     /// Everyone active since the previous batch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<UserCounts>,
-    /// Dependencies.
+    /// Time from sending the newest batch that was answered to its answer, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_ms: Option<f64>,
+    /// Dependencies, at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependencies: Vec<DependencyGauge>,
     /// Events.

@@ -64,8 +64,8 @@ pub struct RatingEvent {
     pub context: Context,
 }
 
-/// Dependencies that one event may name.
-const DEPENDENCIES_MAX: usize = 16;
+/// Dependencies that one event or batch may name.
+pub(crate) const DEPENDENCIES_MAX: usize = 16;
 /// Longest event id, in bytes.
 const EVENT_ID_BYTES_MAX: usize = 128;
 
@@ -112,7 +112,7 @@ impl RatingEvent {
     }
 }
 
-fn check_ms(field: &str, value: Option<f64>) -> Result<(), String> {
+pub(crate) fn check_ms(field: &str, value: Option<f64>) -> Result<(), String> {
     match value {
         Some(ms) if !(ms.is_finite() && ms >= 0.0) => {
             Err(format!("{field} is {ms}; it must be a duration in ms, 0 or more"))

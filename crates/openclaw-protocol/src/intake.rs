@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::batch::{CollectorInfo, DependencyGauge, EventBatch, Rejected, Totals, UserCounts};
-use crate::event::RatingEvent;
+use crate::event::{DEPENDENCIES_MAX, RatingEvent, check_ms};
 use crate::problem::{Problem, ProblemKind};
 use crate::rating::{Rating, RatingRules, ScoreRange, json_problem, refuse_array};
 
@@ -125,7 +125,7 @@ pub fn parse_events(
     if found > items_max {
         return Err(too_many(found, items_max));
     }
-    check_collector(&batch.collector)?;
+    check_envelope(&batch)?;
     let mut intake = EventIntake { envelope: None, events: Vec::new(), rejected: Vec::new() };
     intake.events = std::mem::take(&mut batch.events);
     let mut index = 0;
@@ -142,17 +142,24 @@ pub fn parse_events(
     Ok(intake)
 }
 
-/// The longest collector id or service name, in bytes: both become keys of bounded maps.
+/// The longest name of a collector, a service or a dependency, in bytes: all become keys of bounded maps.
 const NAME_BYTES_MAX: usize = 128;
 
-fn check_collector(collector: &CollectorInfo) -> Result<(), Problem> {
-    for (field, value) in [("collector.id", &collector.id), ("collector.service", &collector.service)] {
+fn check_envelope(batch: &EventBatch) -> Result<(), Problem> {
+    let invalid = |reason: String| Problem::new(ProblemKind::InvalidField, reason);
+    let collector = [("collector.id", &batch.collector.id), ("collector.service", &batch.collector.service)];
+    let dependencies = batch.dependencies.iter().map(|gauge| ("dependencies.name", &gauge.name));
+    for (field, value) in collector.into_iter().chain(dependencies) {
         if value.is_empty() || value.len() > NAME_BYTES_MAX {
-            let reason = format!("{field} has {} bytes; it must have 1 to {NAME_BYTES_MAX}", value.len());
-            return Err(Problem::new(ProblemKind::InvalidField, reason));
+            let bytes = value.len();
+            return Err(invalid(format!("{field} has {bytes} bytes; it must have 1 to {NAME_BYTES_MAX}")));
         }
     }
-    Ok(())
+    let named = batch.dependencies.len();
+    if named > DEPENDENCIES_MAX {
+        return Err(invalid(format!("dependencies names {named}, more than {DEPENDENCIES_MAX}")));
+    }
+    check_ms("roundTripMs", batch.round_trip_ms).map_err(invalid)
 }
 
 /// The slow way through an envelope that did not parse at once: either one event is bad, or the envelope is.
@@ -169,6 +176,8 @@ fn envelope_item_by_item(text: &str, items_max: usize, scores: ScoreRange) -> Re
         #[serde(default)]
         users: Vec<UserCounts>,
         #[serde(default)]
+        round_trip_ms: Option<f64>,
+        #[serde(default)]
         dependencies: Vec<DependencyGauge>,
         #[serde(default, borrow)]
         events: Vec<&'a RawValue>,
@@ -178,16 +187,17 @@ fn envelope_item_by_item(text: &str, items_max: usize, scores: ScoreRange) -> Re
     if found > items_max {
         return Err(too_many(found, items_max));
     }
-    check_collector(&raw.collector)?;
     let envelope = EventBatch {
         collector: raw.collector,
         seq: raw.seq,
         in_flight: raw.in_flight,
         totals: raw.totals,
         users: raw.users,
+        round_trip_ms: raw.round_trip_ms,
         dependencies: raw.dependencies,
         events: Vec::new(),
     };
+    check_envelope(&envelope)?;
     Ok(judge(Some(envelope), raw.events.into_iter().map(RawValue::get).collect(), scores))
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use openclaw_protocol::{BatchAnswer, EventBatch, RatingEvent, UserId};
 use tokio::sync::watch;
@@ -49,8 +50,9 @@ impl Inner {
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         loop {
             let batch = self.next_batch();
-            match delivery.post_batch(&batch, self.admission.clock.now_ns()).await {
-                Ok(Some(answer)) => self.apply(&answer, &batch),
+            let sent_ns = self.admission.clock.now_ns();
+            match delivery.post_batch(&batch, sent_ns).await {
+                Ok(Some(answer)) => self.apply(&answer, &batch, sent_ns),
                 Ok(None) => return self.deliver_singles(delivery, batch).await,
                 Err(error) => {
                     self.undelivered(batch, &error);
@@ -96,7 +98,8 @@ impl Inner {
         self.admission.count_dropped(gave_way);
     }
 
-    fn apply(&self, answer: &BatchAnswer, batch: &EventBatch) {
+    fn apply(&self, answer: &BatchAnswer, batch: &EventBatch, sent_ns: u64) {
+        let now_ns = self.admission.clock.now_ns();
         let rejected = answer.rejected.len().min(batch.events.len());
         for item in answer.rejected.iter().take(REJECTED_LOGGED_MAX) {
             let detail = shown(&item.problem.detail);
@@ -104,7 +107,7 @@ impl Inner {
         }
         let mut outbox = self.outbox.lock();
         outbox.done(batch.events.len());
-        outbox.succeeded();
+        outbox.succeeded(Duration::from_nanos(now_ns.saturating_sub(sent_ns)));
         drop(outbox);
         self.rejected.fetch_add(rejected as u64, Relaxed);
         self.admission.meters.events_rejected.increment(rejected as u64);
@@ -115,7 +118,7 @@ impl Inner {
             .map(|user| &user.user_id)
             .chain(batch.events.iter().map(|event| &event.user_id))
             .collect();
-        self.leases.lock().apply(answer, &asked, &self.admission, self.admission.clock.now_ns());
+        self.leases.lock().apply(answer, &asked, &self.admission, now_ns);
     }
 
     /// Posts events one by one, for an edge that knows only the brief's contract.

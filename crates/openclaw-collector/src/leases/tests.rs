@@ -55,8 +55,7 @@ impl Case {
 
     /// A cycle in which the users of `active` asked.
     fn cycle(&mut self, active: &[&str], now_ns: u64) {
-        let counts =
-            |name: &&str| UserCounts { user_id: UserId::new(name).unwrap(), attempts: 1, throttled: 0 };
+        let counts = |name: &&str| UserCounts::new(UserId::new(name).unwrap(), 1, 0);
         let users: Vec<_> = active.iter().map(counts).collect();
         self.leases.lead(&self.local, "c", &users, &self.admission, now_ns);
         self.leases.sweep(&self.admission, now_ns);

@@ -9,7 +9,7 @@ fn user(name: &str) -> UserId {
 }
 
 fn counts(name: &str, attempts: u64) -> UserCounts {
-    UserCounts { user_id: user(name), attempts, throttled: 0 }
+    UserCounts::new(user(name), attempts, 0)
 }
 
 fn events(stamps: std::ops::Range<u64>) -> Vec<RatingEvent> {
@@ -86,6 +86,6 @@ fn batches_that_are_too_large_are_halved_down_to_one_and_grow_again() {
     assert_eq!(next(&mut outbox).events.len(), 2);
     while outbox.halve() {}
     assert_eq!(next(&mut outbox).events.len(), 1);
-    (0..SUCCESSES_TO_GROW * 20).for_each(|_| outbox.succeeded());
+    (0..SUCCESSES_TO_GROW * 20).for_each(|_| outbox.succeeded(Duration::from_millis(7)));
     assert_eq!(next(&mut outbox).events.len(), 4);
 }

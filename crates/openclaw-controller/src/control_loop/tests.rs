@@ -22,6 +22,19 @@ fn event(latency_ms: f64) -> RatingEvent {
     event
 }
 
+/// A report that says nothing.
+fn quiet(collector: &CollectorInfo) -> Report<'_> {
+    Report {
+        collector,
+        seq: 1,
+        in_flight: 0,
+        totals: Totals::default(),
+        users: &[],
+        dependencies: &[],
+        round_trip_s: None,
+    }
+}
+
 fn little_guard(settings: LoopSettings) -> ControlLoop {
     ControlLoop::new(settings, Box::new(LittleGuard::new(settings.start_per_s)), 0)
 }
@@ -43,7 +56,7 @@ impl Toy {
             .enumerate()
             .map(|(index, &offered)| {
                 let id = user(&format!("u{index}"));
-                (id.clone(), offered, UserCounts { user_id: id, attempts: 0, throttled: 0 })
+                (id.clone(), offered, UserCounts::new(id, 0, 0))
             })
             .collect();
         Self {
@@ -78,6 +91,8 @@ impl Toy {
             in_flight: (self.queue + done * 0.2) as u32,
             totals: self.totals,
             users: &users,
+            dependencies: &[],
+            round_trip_s: None,
         };
         assert!(control.report(&report, now_ns));
         (0..5).for_each(|_| control.observe_event(&event(latency_s * 1e3)));
@@ -137,9 +152,9 @@ fn heavy_users_share_the_level_and_light_users_keep_what_they_ask_for() {
 fn a_report_delivered_twice_or_late_changes_nothing() {
     let mut control = little_guard(LoopSettings::default());
     let info = collector("c");
-    let users = [UserCounts { user_id: user("u"), attempts: 10, throttled: 0 }];
+    let users = [UserCounts::new(user("u"), 10, 0)];
     let totals = Totals { attempts: 10, accepted: 10, completed: 10, ..Totals::default() };
-    let report = Report { collector: &info, seq: 1, in_flight: 0, totals, users: &users };
+    let report = Report { seq: 1, totals, users: &users, ..quiet(&info) };
     control.observe_event(&event(20.0));
     assert!(control.report(&report, TICK_NS));
     control.tick(TICK_NS);
@@ -153,11 +168,11 @@ fn a_report_delivered_twice_or_late_changes_nothing() {
 fn a_loop_that_restarts_takes_the_first_report_only_as_a_baseline() {
     let mut control = little_guard(LoopSettings::default());
     let info = collector("c");
-    let users = [UserCounts { user_id: user("u"), attempts: 1_000_000, throttled: 0 }];
+    let users = [UserCounts::new(user("u"), 1_000_000, 0)];
     let totals =
         Totals { attempts: 1_000_000, accepted: 1_000_000, completed: 1_000_000, ..Totals::default() };
     control.observe_event(&event(20.0));
-    control.report(&Report { collector: &info, seq: 5_000, in_flight: 0, totals, users: &users }, TICK_NS);
+    control.report(&Report { seq: 5_000, totals, users: &users, ..quiet(&info) }, TICK_NS);
     control.tick(TICK_NS);
     assert_eq!(control.observation().unwrap().demand_fast_per_s, 0.0);
 }
@@ -184,11 +199,10 @@ fn idle_users_are_forgotten_and_the_table_stays_bounded() {
     let mut control = little_guard(LoopSettings { users_max: 50, ..LoopSettings::default() });
     let info = collector("c");
     for seq in 1..=100_u64 {
-        let users: Vec<_> = (0..20)
-            .map(|n| UserCounts { user_id: user(&format!("made-up-{seq}-{n}")), attempts: 1, throttled: 1 })
-            .collect();
+        let users: Vec<_> =
+            (0..20).map(|n| UserCounts::new(user(&format!("made-up-{seq}-{n}")), 1, 1)).collect();
         let totals = Totals { attempts: seq * 20, ..Totals::default() };
-        let report = Report { collector: &info, seq, in_flight: 0, totals, users: &users };
+        let report = Report { seq, totals, users: &users, ..quiet(&info) };
         control.report(&report, seq * TICK_NS);
         control.tick(seq * TICK_NS);
         assert!(control.users_tracked() <= 50);
@@ -207,12 +221,10 @@ fn made_up_ids_together_get_no_more_than_one_user() {
     let mut attempts = 0;
     for tick in 1..=100_u64 {
         let now_ns = tick * TICK_NS;
-        let users: Vec<_> = (0..50)
-            .map(|n| UserCounts { user_id: user(&format!("x-{tick}-{n}")), attempts: 1, throttled: 1 })
-            .collect();
+        let users: Vec<_> = (0..50).map(|n| UserCounts::new(user(&format!("x-{tick}-{n}")), 1, 1)).collect();
         attempts += 50;
         let totals = Totals { attempts, throttled: attempts, ..Totals::default() };
-        control.report(&Report { collector: &info, seq: tick, in_flight: 0, totals, users: &users }, now_ns);
+        control.report(&Report { seq: tick, totals, users: &users, ..quiet(&info) }, now_ns);
         toy.tick(&mut control, "c", 80.0, now_ns);
     }
     let now_ns = 100 * TICK_NS;
@@ -229,10 +241,7 @@ fn too_many_collectors_are_refused_and_silent_ones_make_room() {
     let mut control = little_guard(LoopSettings { sources_max: 2, ..LoopSettings::default() });
     let mut report = |id: &str, now_ns| {
         let info = collector(id);
-        let taken = control.report(
-            &Report { collector: &info, seq: 1, in_flight: 0, totals: Totals::default(), users: &[] },
-            now_ns,
-        );
+        let taken = control.report(&Report { seq: 1, totals: Totals::default(), ..quiet(&info) }, now_ns);
         control.tick(now_ns);
         taken
     };
@@ -264,6 +273,46 @@ fn the_static_controller_gives_everyone_the_same_and_no_guard() {
     control.tick(TICK_NS);
     let assignment = control.assignment(None, TICK_NS);
     assert_eq!((assignment.defaults, assignment.newcomers, assignment.guard_s), (policy, None, None));
+}
+
+#[test]
+fn a_tick_is_an_observation_a_decision_and_an_action() {
+    let run = |by_hand: bool| {
+        let mut control = little_guard(LoopSettings::default());
+        let mut controller = LittleGuard::new(LoopSettings::default().start_per_s);
+        let info = collector("c");
+        for seq in 1..=40_u64 {
+            let now_ns = seq * TICK_NS;
+            let totals =
+                Totals { attempts: seq * 90, accepted: seq * 70, completed: seq * 60, ..Totals::default() };
+            let users = [UserCounts::new(user("u"), seq * 90, seq * 20)];
+            control.report(&Report { seq, in_flight: 30, totals, users: &users, ..quiet(&info) }, now_ns);
+            control.observe_event(&event(30.0 + seq as f64));
+            if by_hand {
+                assert!(control.due(now_ns));
+                let seen = control.observe(now_ns).unwrap();
+                assert_eq!(control.act(&seen, controller.decide(&seen), now_ns), Reason::Controller);
+                assert!(!control.due(now_ns + TICK_NS / 2));
+            } else {
+                assert!(control.tick(now_ns));
+            }
+        }
+        (control.policy("u", Some("c"), 40 * TICK_NS), control.observation().copied())
+    };
+    assert_eq!(run(true), run(false));
+}
+
+#[test]
+fn feedback_is_as_old_as_the_newest_report_and_its_way() {
+    let mut control = little_guard(LoopSettings::default());
+    let info = collector("c");
+    control.observe_event(&event(20.0));
+    control.report(&Report { round_trip_s: Some(0.04), ..quiet(&info) }, TICK_NS);
+    let age_s = |control: &mut ControlLoop, now_ns| control.observe(now_ns).unwrap().feedback_age_s;
+    assert!((age_s(&mut control, TICK_NS) - 0.04).abs() < 1e-9);
+    assert!((age_s(&mut control, 4 * TICK_NS) - 0.34).abs() < 1e-9, "nothing came for 300 ms");
+    control.report(&Report { seq: 2, round_trip_s: Some(f64::NAN), ..quiet(&info) }, 5 * TICK_NS);
+    assert_eq!(age_s(&mut control, 5 * TICK_NS), 0.0);
 }
 
 #[test]
@@ -319,8 +368,8 @@ proptest! {
             now_ns += elapsed_ns;
             let totals = Totals { attempts, accepted: attempts, throttled: 0, completed, failed: 0 };
             let id = user(&format!("u{who}"));
-            let users = [UserCounts { user_id: id.clone(), attempts, throttled: 0 }];
-            control.report(&Report { collector: &info, seq, in_flight, totals, users: &users }, now_ns);
+            let users = [UserCounts::new(id.clone(), attempts, 0)];
+            control.report(&Report { seq, in_flight, totals, users: &users, ..quiet(&info) }, now_ns);
             control.observe_event(&event(latency_ms));
             control.tick(now_ns);
             for policy in [control.policy(&id, Some("c"), now_ns).0, control.assignment(Some("c"), now_ns).defaults] {

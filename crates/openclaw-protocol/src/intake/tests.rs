@@ -83,17 +83,32 @@ fn an_envelope_without_a_collector_is_refused() {
 }
 
 #[test]
+fn an_envelope_with_endless_names_or_times_that_are_none_is_refused() {
+    let problem = |rest: &str| {
+        let collector = r#"{"collector":{"id":"c","service":"s","epoch":1},"seq":1"#;
+        events(&format!("{collector},{rest}}}")).unwrap_err().detail
+    };
+    let detail = problem(r#""roundTripMs":-3"#);
+    assert!(detail.contains("roundTripMs is -3"), "{detail}");
+    let gauge = |name: &str| format!(r#"{{"name":"{name}","inFlight":0,"completed":0}}"#);
+    assert!(problem(&format!(r#""dependencies":[{}]"#, gauge(""))).contains("dependencies.name has 0 bytes"));
+    let many = vec![gauge("d"); 17].join(",");
+    assert!(problem(&format!(r#""dependencies":[{many}]"#)).contains("17, more than 16"));
+}
+
+#[test]
 fn the_envelope_survives_a_round_trip() {
     let json = format!(
         r#"{{"collector":{{"id":"c","service":"s","epoch":1}},"seq":3,"inFlight":4,
         "totals":{{"attempts":9,"accepted":8,"throttled":1,"completed":7,"failed":1}},
-        "users":[{{"userId":"u","attempts":9,"throttled":1}}],
+        "users":[{{"userId":"u","attempts":9,"throttled":1,"context":{{"deviceType":"tv"}}}}],"roundTripMs":2.5,
         "dependencies":[{{"name":"d","inFlight":1,"completed":2}}],"events":[{GOOD}]}}"#
     );
     let batch: EventBatch = serde_json::from_str(&json).unwrap();
     let again: EventBatch = serde_json::from_slice(&serde_json::to_vec(&batch).unwrap()).unwrap();
     assert_eq!(batch, again);
     assert_eq!((batch.totals.attempts, batch.users[0].throttled), (9, 1));
+    assert_eq!((batch.users[0].context.device_type.as_deref(), batch.round_trip_ms), (Some("tv"), Some(2.5)));
 }
 
 proptest! {

@@ -32,6 +32,8 @@ async fn batches_carry_cumulative_counters_of_everyone_active_also_of_the_thrott
     assert!(
         batches.is_sorted_by(|one, next| one.seq < next.seq && one.totals.attempts <= next.totals.attempts)
     );
+    assert_eq!(batches[0].round_trip_ms, None, "nothing was exchanged before the first batch");
+    assert!(batches[1..].iter().all(|batch| batch.round_trip_ms.is_some_and(|ms| ms > 0.0)));
     let totals = batches.last().unwrap().totals;
     assert_eq!((totals.attempts, totals.accepted, totals.throttled), (7, 3, 4));
     assert_eq!((totals.completed, totals.failed), (3, 0));
