@@ -38,11 +38,15 @@ pub struct GuardTime {
 }
 
 impl GuardLaw {
+    /// The throughput that counts.
+    pub(crate) fn throughput_per_s(&self, fast_per_s: f64, slow_per_s: f64) -> f64 {
+        self.fast_share * fast_per_s + (1.0 - self.fast_share) * slow_per_s
+    }
+
     /// Requests that may be in flight.
     #[must_use]
     pub fn cap(&self, now: &GuardTime) -> u32 {
-        let throughput =
-            self.fast_share * now.throughput_fast_per_s + (1.0 - self.fast_share) * now.throughput_slow_per_s;
+        let throughput = self.throughput_per_s(now.throughput_fast_per_s, now.throughput_slow_per_s);
         let floor = if now.late { self.floor } else { self.floor_in_time.max(self.floor) };
         // `as` saturates, and NaN becomes 0, which the floor then lifts.
         let cap = (now.guard_s * throughput).max(0.02 * now.throughput_peak_per_s * now.guard_s).max(floor);

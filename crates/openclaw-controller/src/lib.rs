@@ -12,6 +12,7 @@ mod demand;
 mod explanation;
 mod filter;
 mod fixed;
+mod gate;
 mod guard;
 mod latency;
 mod little_guard;
@@ -20,6 +21,7 @@ mod parts;
 pub mod policy;
 mod signals;
 mod sources;
+mod throughput;
 mod users;
 
 pub use aimd::{Aimd, AimdSettings};
@@ -27,6 +29,9 @@ pub use bounds::Bounds;
 pub use control_loop::{Assignment, BusyUser, ControlLoop, LoopSettings, Report};
 pub use explanation::Explanation;
 pub use fixed::Fixed;
+pub use gate::{
+    CallsSeen, Gate, GateLimits, GateSeen, GateTimes, Stall, StallLaw, StallLimits, cap_of_caller, is_caller,
+};
 pub use guard::{GuardLaw, GuardTime};
 pub use little_guard::{LittleGuard, LittleGuardSettings};
 pub use observation::{Action, Controller, Observation, SharedAction};
@@ -35,6 +40,7 @@ pub use parts::{
     PerDependency,
 };
 pub use signals::Flow;
+pub use throughput::{Throughput, ThroughputMeter};
 
 /// Nanoseconds in a second, for turning the `now_ns` arguments into seconds.
 pub(crate) const NS_PER_S: f64 = 1e9;

@@ -9,9 +9,9 @@ use crate::latency::LatencyWindow;
 use crate::observation::Observation;
 use crate::parts::{PerClass, PerDependency};
 
-const FAST_S: f64 = 0.25;
-const SLOW_S: f64 = 2.5;
-const PEAK_S: f64 = 30.0;
+pub(crate) const FAST_S: f64 = 0.25;
+pub(crate) const SLOW_S: f64 = 2.5;
+pub(crate) const PEAK_S: f64 = 30.0;
 /// Seconds over which the base is the lowest median.
 const BASE_WINDOW: usize = 30;
 
