@@ -38,7 +38,9 @@
 //!
 //! # gRPC
 //! `build_with(Grpc)` answers as gRPC clients expect (`RESOURCE_EXHAUSTED`, HTTP 200), for
-//! `tonic::transport::Server::builder().layer(...)`. The key may come from metadata, which are headers.
+//! `tonic::transport::Server::builder().layer(...)`. When to come back is in the status's metadata:
+//! `grpc-retry-pushback-ms`, which gRPC's own retry policies heed, and `retry-after`. The key may come from metadata, which are
+//! headers.
 //!
 //! # Coming from `tower_governor`
 //! | `tower_governor` | here |

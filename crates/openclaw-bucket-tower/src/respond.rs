@@ -60,7 +60,10 @@ impl<B: From<String>> Respond<B> for Problem {
     }
 }
 
-/// `RESOURCE_EXHAUSTED` (or `UNAUTHENTICATED`) as a gRPC response without messages, with `Retry-After` among its metadata.
+/// `RESOURCE_EXHAUSTED` (or `UNAUTHENTICATED`) as a gRPC response without messages.
+///
+/// Its metadata say when to come back: `grpc-retry-pushback-ms`, which clients with a retry policy heed (gRFC A6;
+/// negative where no wait helps), and `retry-after` in seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Grpc;
 
@@ -77,11 +80,21 @@ impl<B: Default> Respond<B> for Grpc {
         if let Ok(message) = HeaderValue::try_from(message) {
             headers.insert("grpc-message", message);
         }
+        if let Refusal::Limited(limited) = refusal {
+            headers.insert("grpc-retry-pushback-ms", retry_pushback_ms(limited));
+        }
         if let Some(seconds) = retry_after(refusal) {
             headers.insert(RETRY_AFTER, seconds);
         }
         response
     }
+}
+
+/// The wait in whole milliseconds, rounded up; -1, which means "do not retry", where it never ends or is longer than
+/// the 32 bits that clients read it into.
+fn retry_pushback_ms(limited: &Limited) -> HeaderValue {
+    let wait_ms = limited.retry_after.map(|wait| wait.as_nanos().div_ceil(1_000_000));
+    HeaderValue::from(wait_ms.and_then(|ms| i32::try_from(ms).ok()).unwrap_or(-1))
 }
 
 fn limited_detail(limited: &Limited) -> String {
