@@ -19,6 +19,7 @@ mod little_guard;
 mod observation;
 mod parts;
 pub mod policy;
+mod reward;
 mod signals;
 mod sources;
 mod throughput;
@@ -39,6 +40,7 @@ pub use parts::{
     CLASSES_MAX, ClassAction, ClassSeen, DEPENDENCIES_MAX, DependencyAction, DependencySeen, PerClass,
     PerDependency,
 };
+pub use reward::RewardInputs;
 pub use signals::Flow;
 pub use throughput::{Throughput, ThroughputMeter};
 
