@@ -4,6 +4,9 @@
 //! `load x capacity x sum of (share x burst x surges) x diurnal`. One Poisson draw per slot and a weighted
 //! choice of user for each attempt is the same process as one Poisson draw per user and slot, and costs less.
 
+use std::borrow::Borrow;
+use std::sync::Arc;
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp, Poisson};
@@ -30,24 +33,30 @@ pub struct Arrival {
     pub retries_max: u8,
 }
 
+/// The first attempts of a borrowed scenario.
+pub type Arrivals<'a> = ArrivalSequence<&'a Scenario, &'a Population, &'a ArrivalTrace>;
+/// The first attempts of a shared scenario, for owners that outlive their caller.
+pub type SharedArrivals = ArrivalSequence<Arc<Scenario>, Arc<Population>, Arc<ArrivalTrace>>;
+
 /// The first attempts of a scenario, drawn as they are asked for.
 #[derive(Debug)]
-pub struct Arrivals<'a> {
-    scenario: &'a Scenario,
-    population: &'a Population,
-    source: Source<'a>,
+pub struct ArrivalSequence<S, P, T> {
+    scenario: S,
+    population: P,
+    source: Source<T>,
     retries: ChaCha8Rng,
 }
 
 #[derive(Debug)]
-enum Source<'a> {
+enum Source<T> {
     Model(Box<Model>),
-    Trace(Box<Recorded<'a>>),
+    Trace(Box<Recorded<T>>),
 }
 
 #[derive(Debug)]
-struct Recorded<'a> {
-    times_s: std::slice::Iter<'a, f64>,
+struct Recorded<T> {
+    trace: T,
+    next: usize,
     speedup: f64,
     /// Running sums of the users' shares.
     shares: Vec<f64>,
@@ -75,46 +84,58 @@ struct Burst {
     until_s: f64,
 }
 
-impl<'a> Arrivals<'a> {
+impl<S: Borrow<Scenario>, P: Borrow<Population>, T: Borrow<ArrivalTrace>> ArrivalSequence<S, P, T> {
     /// The demand model's attempts.
     #[must_use]
-    pub fn new(scenario: &'a Scenario, population: &'a Population) -> Self {
-        let source = Source::Model(Box::new(Model::new(scenario, population)));
-        Self { scenario, population, source, retries: Stream::Retries.rng(scenario.seed) }
+    pub fn new(scenario: S, population: P) -> Self {
+        let source = Source::Model(Box::new(Model::new(scenario.borrow(), population.borrow())));
+        let retries = Stream::Retries.rng(scenario.borrow().seed);
+        Self { scenario, population, source, retries }
     }
 
     /// Recorded attempts in place of the demand model: times as recorded divided by the scenario's
     /// `speedup`, users by their Zipf shares. `load`, surges, bursts and the diurnal wave do not apply, for
     /// the record has its own shape.
     #[must_use]
-    pub fn from_trace(scenario: &'a Scenario, population: &'a Population, trace: &'a ArrivalTrace) -> Self {
+    pub fn from_trace(scenario: S, population: P, trace: T) -> Self {
+        let given = scenario.borrow();
+        let shares = running_sums(population.borrow().users().iter().map(|user| user.share));
         let recorded = Recorded {
-            times_s: trace.times_s().iter(),
-            speedup: scenario.arrivals.as_ref().map_or(1.0, |arrivals| arrivals.speedup),
-            shares: running_sums(population.users().iter().map(|user| user.share)),
-            rng: Stream::Demand.rng(scenario.seed),
+            trace,
+            next: 0,
+            speedup: given.arrivals.as_ref().map_or(1.0, |arrivals| arrivals.speedup),
+            shares,
+            rng: Stream::Demand.rng(given.seed),
         };
         let source = Source::Trace(Box::new(recorded));
-        Self { scenario, population, source, retries: Stream::Retries.rng(scenario.seed) }
+        let retries = Stream::Retries.rng(given.seed);
+        Self { scenario, population, source, retries }
     }
 }
 
-impl Iterator for Arrivals<'_> {
+impl<S: Borrow<Scenario>, P: Borrow<Population>, T: Borrow<ArrivalTrace>> Iterator
+    for ArrivalSequence<S, P, T>
+{
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
+        let (scenario, population) = (self.scenario.borrow(), self.population.borrow());
         let (time_s, user) = match &mut self.source {
-            Source::Model(model) => model.next(self.scenario, self.population)?,
-            Source::Trace(recorded) => {
-                let time_s = recorded.times_s.next()? / recorded.speedup;
-                (time_s < self.scenario.duration_s).then_some(())?;
-                (time_s, pick(&recorded.shares, &mut recorded.rng))
-            }
+            Source::Model(model) => model.next(scenario, population)?,
+            Source::Trace(recorded) => recorded.next(scenario.duration_s)?,
         };
-        let [none, once, _] = self.scenario.clients.retry_probabilities;
+        let [none, once, _] = scenario.clients.retry_probabilities;
         let draw: f64 = self.retries.random();
         let retries_max = if draw < none { 0 } else { 1 + u8::from(draw >= none + once) };
-        Some(Arrival { time_s, user, class: self.population.users()[user as usize].class, retries_max })
+        Some(Arrival { time_s, user, class: population.users()[user as usize].class, retries_max })
+    }
+}
+
+impl<T: Borrow<ArrivalTrace>> Recorded<T> {
+    fn next(&mut self, duration_s: f64) -> Option<(f64, u32)> {
+        let time_s = self.trace.borrow().times_s().get(self.next)? / self.speedup;
+        self.next += 1;
+        (time_s < duration_s).then(|| (time_s, pick(&self.shares, &mut self.rng)))
     }
 }
 

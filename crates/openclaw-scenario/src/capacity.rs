@@ -112,7 +112,7 @@ impl CapacityTimeline {
         }
         let (mut at_s, mut area) = (from_s, 0.0);
         while at_s < to_s {
-            let next_s = self.next_boundary_s(at_s).min(to_s);
+            let next_s = self.next_change_s(at_s).min(to_s);
             area += self.level_at(at_s) * (next_s - at_s);
             at_s = next_s;
         }
@@ -143,7 +143,8 @@ impl CapacityTimeline {
     }
 
     /// The next instant after `at_s` at which anything may change; infinity if there is none.
-    fn next_boundary_s(&self, at_s: f64) -> f64 {
+    #[must_use]
+    pub fn next_change_s(&self, at_s: f64) -> f64 {
         let changes = self.changes.iter().map(|change| next_edge_s(change, at_s));
         changes
             .chain([next_span_edge_s(&self.pauses, at_s), next_span_edge_s(&self.noisy, at_s)])

@@ -40,7 +40,7 @@ mod streams;
 mod trace;
 mod unique;
 
-pub use arrivals::{Arrival, Arrivals};
+pub use arrivals::{Arrival, ArrivalSequence, Arrivals, SharedArrivals};
 pub use calls::Calls;
 pub use capacity::CapacityTimeline;
 pub use fairness::{FairDivision, WaterLevel};

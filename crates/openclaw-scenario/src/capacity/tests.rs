@@ -103,7 +103,7 @@ proptest! {
     fn capacity_is_constant_between_boundaries(seed in 0..50_u64, start_s in 0.0..60.0_f64, part in 0.0..1.0_f64) {
         let mut timeline = CapacityTimeline::for_service(&disturbed(seed));
         timeline.changes.push(CapacityChange { kind: CapacityKind::Ramp, start_s: 3.3, duration_s: 7.7, level: 0.1 });
-        let next_s = timeline.next_boundary_s(start_s);
+        let next_s = timeline.next_change_s(start_s);
         prop_assert!(next_s > start_s);
         let between_s = start_s + (next_s.min(100.0) - start_s) * part * 0.999;
         prop_assert_eq!(timeline.level_at(start_s), timeline.level_at(between_s));
