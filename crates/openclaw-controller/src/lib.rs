@@ -5,13 +5,13 @@
 //! into each user's `{bucketSize, refillRate}` by water-filling. The edge holds one loop per service; a
 //! rating service holds one of its own for the time when the edge is away. Nothing here reads a clock.
 
-mod aimd;
 mod bounds;
+mod catalogue;
+mod classical;
 mod control_loop;
 mod demand;
 mod explanation;
 mod filter;
-mod fixed;
 mod gate;
 mod guard;
 mod latency;
@@ -25,11 +25,17 @@ mod sources;
 mod throughput;
 mod users;
 
-pub use aimd::{Aimd, AimdSettings};
 pub use bounds::Bounds;
+pub use catalogue::{ControllerKind, UnknownController};
+pub use classical::{
+    Aimd, AimdSettings, Aperture, ApertureSettings, Bouncer, BouncerSettings, Breakwater, BreakwaterSettings,
+    Dagor, DagorSettings, EnvoyGradient, EnvoyGradientSettings, Fixed, FixedSettings, Gradient2,
+    Gradient2Settings, Handout, Parameter, Pid, PidSettings, Seda, SedaSettings, SlaGradient,
+    SlaGradientSettings, StaticTotal, StaticTotalSettings, TopFullMimd, TopFullMimdSettings, TopFullStep,
+    TopFullStepSettings, Vegas, VegasSettings,
+};
 pub use control_loop::{Assignment, BusyUser, ControlLoop, LoopSettings, Report};
 pub use explanation::Explanation;
-pub use fixed::Fixed;
 pub use gate::{
     CallsSeen, Gate, GateLimits, GateSeen, GateTimes, Stall, StallLaw, StallLimits, cap_of_caller, is_caller,
 };

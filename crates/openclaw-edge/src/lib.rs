@@ -10,6 +10,7 @@ mod services;
 mod settings;
 
 pub use metering::describe_metrics;
+pub use openclaw_controller::ControllerKind;
 pub use routes::{openapi_json, router};
 pub use services::{Edge, EdgeStatus};
-pub use settings::{ControllerKind, EdgeSettings, UnknownController};
+pub use settings::EdgeSettings;

@@ -1,57 +1,9 @@
 //! How an edge service is set up.
 
-use std::str::FromStr;
 use std::time::Duration;
 
-use openclaw_controller::{Aimd, AimdSettings, Controller, Fixed, LittleGuard, LoopSettings};
+use openclaw_controller::{Aimd, AimdSettings, Controller, ControllerKind, Fixed, LoopSettings};
 use openclaw_protocol::ScoreRange;
-
-/// Which controller decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ControllerKind {
-    /// Every user has the configured bucket, for ever.
-    Static,
-    /// Additive increase, multiplicative decrease on the 95th percentile.
-    Aimd,
-    /// Little's law with an in-flight guard.
-    LittleGuard,
-}
-
-/// A word that names no controller.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownController(String);
-
-impl std::fmt::Display for UnknownController {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "no controller is called {:?}; there are static, aimd and little-guard", self.0)
-    }
-}
-
-impl std::error::Error for UnknownController {}
-
-impl ControllerKind {
-    /// All of them, the plainest first.
-    pub const ALL: [Self; 3] = [Self::Static, Self::Aimd, Self::LittleGuard];
-
-    /// Its name, as the command line has it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Static => "static",
-            Self::Aimd => "aimd",
-            Self::LittleGuard => "little-guard",
-        }
-    }
-}
-
-impl FromStr for ControllerKind {
-    type Err = UnknownController;
-
-    fn from_str(word: &str) -> Result<Self, UnknownController> {
-        let found = Self::ALL.into_iter().find(|kind| kind.name() == word);
-        found.ok_or_else(|| UnknownController(word.to_owned()))
-    }
-}
 
 /// Settings of an [`Edge`](crate::Edge).
 #[derive(Clone, Debug)]
@@ -95,9 +47,10 @@ impl Default for EdgeSettings {
 impl EdgeSettings {
     pub(crate) fn new_controller(&self) -> Box<dyn Controller> {
         match self.controller {
+            // What is configured for everybody, to the last digit.
             ControllerKind::Static => Box::new(Fixed::new(self.control.defaults)),
-            ControllerKind::Aimd => Box::new(Aimd::new(self.aimd)),
-            ControllerKind::LittleGuard => Box::new(LittleGuard::new(self.control.start_per_s)),
+            ControllerKind::Aimd => Box::new(Aimd::new(self.control.start_per_s, self.aimd)),
+            kind => kind.build(self.control.start_per_s, &[]),
         }
     }
 }
@@ -107,11 +60,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_controller_is_found_by_its_name_and_nothing_else_is() {
-        for kind in ControllerKind::ALL {
-            assert_eq!(kind.name().parse(), Ok(kind));
+    fn every_controller_of_the_catalogue_can_decide() {
+        for &kind in ControllerKind::ALL {
+            let settings = EdgeSettings { controller: kind, ..EdgeSettings::default() };
+            assert_eq!(settings.new_controller().name(), kind.name());
         }
-        let reason = "pid".parse::<ControllerKind>().unwrap_err().to_string();
-        assert_eq!(reason, "no controller is called \"pid\"; there are static, aimd and little-guard");
     }
 }

@@ -340,8 +340,11 @@ fn a_broken_controller_is_replaced_by_the_fallback() {
 #[test]
 fn the_same_reports_give_the_same_answers_bit_for_bit() {
     let run = || {
-        let mut control =
-            ControlLoop::new(LoopSettings::default(), Box::new(Aimd::new(AimdSettings::default())), 0);
+        let mut control = ControlLoop::new(
+            LoopSettings::default(),
+            Box::new(Aimd::new(1000.0, AimdSettings::default())),
+            0,
+        );
         let mut toy = Toy::new(&[8.0, 3.0, 40.0, 1.0]);
         for tick in 1..=100 {
             toy.tick(&mut control, "c", 30.0, tick * TICK_NS);

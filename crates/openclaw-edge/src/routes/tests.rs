@@ -11,7 +11,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
-use crate::settings::{ControllerKind, EdgeSettings};
+use crate::settings::EdgeSettings;
 
 const EVENT: &str = r#"{"userId":"user-123","itemId":"item-456","score":4.7,"timestamp":1710841234567}"#;
 
@@ -126,7 +126,7 @@ async fn arrays_and_ndjson_are_accepted_as_well() {
 
 #[tokio::test]
 async fn the_static_controller_answers_the_configured_bucket_and_no_guard() {
-    let settings = EdgeSettings { controller: ControllerKind::Static, ..EdgeSettings::default() };
+    let settings = EdgeSettings { controller: crate::ControllerKind::Static, ..EdgeSettings::default() };
     let (_, answer) = post_event(&Edge::new(settings), EVENT).await;
     assert_eq!((answer["bucketSize"].as_f64(), answer.get("guardMs")), (Some(20.0), None));
 }

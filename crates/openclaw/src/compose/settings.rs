@@ -45,10 +45,10 @@ pub(super) fn edge_settings(config: &Config) -> EdgeSettings {
             ttl_ns: nanoseconds(config.edge.ttl),
         },
         aimd: AimdSettings {
-            start_per_s: config.edge.start_per_s,
             increase_fraction: config.aimd.increase_fraction,
             backoff_ratio: config.aimd.backoff_ratio,
             window_s: config.aimd.window.as_secs_f64(),
+            ..AimdSettings::default()
         },
         scores: scores(config),
         services_max: config.edge.services_max,

@@ -85,16 +85,17 @@ section! {
     EdgeKeys {
         /// Address and port that collectors send events to; loopback, so that nothing is exposed by accident.
         listen: SocketAddr = "edge.listen", Kind::Socket, "127.0.0.1:8081";
-        /// What decides the limits; little-guard needs no training and is what services fall back on.
+        /// What decides the limits; little-guard needs no training and is what services fall back on, static is the
+        /// bucket in limits for everybody, the others are there for comparison.
         controller: ControllerKind =
-            "edge.controller", Kind::Word(&["static", "aimd", "little-guard"]), "little-guard";
+            "edge.controller", Kind::Word(ControllerKind::NAMES), "little-guard";
         /// How long limits hold without being renewed, a duration; fifty cycles, after which the services decide
         /// for themselves.
         ttl: Duration = "edge.ttl", Kind::Duration(ms(100), s(3600)), "5s";
         /// Time between two decisions, a duration; 50 ms is no better, and 1 s loses a fifth of the goodput.
         tick: Duration = "edge.tick", Kind::Duration(ms(10), s(10)), "100ms";
-        /// Ratings per second in all that AIMD starts at; little-guard never admits less than a twentieth of it, so
-        /// that a service that completes nothing is tried again.
+        /// Ratings per second in all that controllers start at, except static and little-guard; all but static never
+        /// admit less than a twentieth of it, so that a service that completes nothing is tried again.
         start_per_s: f64 = "edge.startRate", Kind::Float(0.1, 1e9), "1000.0";
         /// Users followed per service, forgotten when idle for edge.ttl; further ones share the newcomers' limits.
         users_max: usize = "edge.usersMax", Kind::Integer(1, 100 * MILLION), "100000";

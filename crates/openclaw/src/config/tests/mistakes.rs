@@ -66,7 +66,9 @@ fn each_kind_says_what_it_needs() {
         ("log.format = \"xml\"", "log.format: is \"xml\", needs one of text, json"),
         (
             "edge.controller = \"Aimd\"",
-            "edge.controller: is \"Aimd\", needs one of static, aimd, little-guard",
+            "edge.controller: is \"Aimd\", needs one of static, static-total, aimd, topfull-mimd, topfull-step, \
+             aperture, seda, sla-gradient, gradient2, vegas, envoy-gradient, pid, breakwater, dagor, bouncer, \
+             little-guard-blind, little-guard",
         ),
         ("collector.service = \"\"", "collector.service: is empty"),
         ("store.folder = \"\"", "store.folder: is empty, needs a path"),
