@@ -11,10 +11,20 @@ pub struct Forward {
     normaliser: Normaliser,
     trunk: Vec<Packed>,
     shared_head: Packed,
-    slot_hidden: Vec<Packed>,
-    slot_head: Option<Packed>,
+    slots: Option<Slots>,
     /// Blocks of the widest layer.
     blocks: usize,
+}
+
+/// The layers that every slot goes through.
+#[derive(Clone, Debug)]
+struct Slots {
+    /// The first layer's part that reads the trunk's answer, the same for all slots.
+    from_trunk: Packed,
+    /// The first layer's part that reads the slot.
+    from_slot: Packed,
+    /// The layers after it; none where the first one is the head.
+    rest: Vec<Packed>,
 }
 
 /// Memory for one forward pass at a time; see [`Forward::scratch`].
@@ -22,14 +32,12 @@ pub struct Forward {
 pub struct Scratch {
     /// The trunk's inputs.
     trunk: Vec<f32>,
-    /// One slot's inputs: the trunk's answer, then the slot's features.
-    slot: Vec<f32>,
-    /// The slots' normalised features.
+    /// The slots' scaled features.
     slots: Vec<f32>,
-    /// What hidden layers give, in turns.
-    hidden: [Vec<Block>; 2],
-    /// What a head gives.
-    head: Vec<Block>,
+    /// What layers give, in turns.
+    layers: [Vec<Block>; 2],
+    /// What the slots' first layer makes of the trunk's answer.
+    from_trunk: Vec<Block>,
 }
 
 impl Forward {
@@ -46,8 +54,7 @@ impl Forward {
             normaliser: network.normaliser.clone(),
             trunk: pack(&network.trunk),
             shared_head: Packed::new(&network.shared_head),
-            slot_hidden: pack(&network.slot_hidden),
-            slot_head: network.slot_head.as_ref().map(Packed::new),
+            slots: Slots::new(network),
             blocks: network.layers().map(|(_, layer)| blocks(layer.outputs)).max().unwrap_or(1),
         })
     }
@@ -75,13 +82,12 @@ impl Forward {
     /// Memory for [`Forward::run`].
     #[must_use]
     pub fn scratch(&self) -> Scratch {
-        let trunk_outputs = self.trunk.last().map_or(self.layout.trunk_inputs(), Packed::outputs);
+        let blocks = || vec![Block::default(); self.blocks];
         Scratch {
             trunk: vec![0.0; self.layout.trunk_inputs()],
-            slot: vec![0.0; trunk_outputs + self.layout.slot],
             slots: vec![0.0; self.layout.slots * self.layout.slot],
-            hidden: [vec![Block::default(); self.blocks], vec![Block::default(); self.blocks]],
-            head: vec![Block::default(); self.blocks],
+            layers: [blocks(), blocks()],
+            from_trunk: blocks(),
         }
     }
 
@@ -141,19 +147,18 @@ impl Forward {
 
     #[inline(always)]
     fn run_inline(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
-        let Scratch { trunk, slot, slots, hidden, head } = scratch;
-        self.normalise(observation, trunk, slots);
-        let answers = slot.len() - self.layout.slot;
-        slot[..answers].copy_from_slice(through(&self.trunk, trunk, hidden));
+        let Scratch { trunk, slots: scaled, layers, from_trunk } = scratch;
+        self.normalise(observation, trunk, scaled);
         let (shared_output, slots_output) = output.split_at_mut(self.layout.actions_shared);
-        copy_canonical(self.shared_head.apply::<false>(&slot[..answers], head), shared_output);
-        let Some(slot_head) = &self.slot_head else { return };
+        let (answer, free) = through(&self.trunk, trunk, layers);
+        self.shared_head.apply::<false>(answer, free);
+        copy_canonical(free, shared_output);
+        let Some(slots) = &self.slots else { return };
+        slots.from_trunk.apply::<false>(answer, from_trunk);
         let outputs = slots_output.chunks_exact_mut(self.layout.actions_slot);
-        for (features, output) in slots.chunks_exact(self.layout.slot).zip(outputs) {
+        for (features, output) in scaled.chunks_exact(self.layout.slot).zip(outputs) {
             if is_present(features) {
-                slot[answers..].copy_from_slice(features);
-                let last = through(&self.slot_hidden, slot, hidden);
-                copy_canonical(slot_head.apply::<false>(last, head), output);
+                slots.run(from_trunk, features, layers, output);
             } else {
                 output.fill(0.0);
             }
@@ -193,6 +198,33 @@ impl Forward {
     }
 }
 
+impl Slots {
+    fn new(network: &Network) -> Option<Self> {
+        let head = network.slot_head.as_ref()?;
+        let mut layers = network.slot_hidden.iter().chain([head]);
+        let (first, answers) = (layers.next()?, network.trunk_outputs());
+        Some(Self {
+            from_trunk: Packed::of_inputs(first, 0..answers),
+            from_slot: Packed::of_inputs(first, answers..first.inputs),
+            rest: layers.map(Packed::new).collect(),
+        })
+    }
+
+    #[inline(always)]
+    fn run(&self, start: &[Block], features: &[f32], buffers: &mut [Vec<Block>; 2], output: &mut [f32]) {
+        let [first, second] = buffers.each_mut().map(Vec::as_mut_slice);
+        if let Some((head, hidden)) = self.rest.split_last() {
+            self.from_slot.apply_from::<true>(start, features, first);
+            let (last, free) = rest(hidden, self.from_slot.outputs(), first, second);
+            head.apply::<false>(last, free);
+            copy_canonical(free, output);
+        } else {
+            self.from_slot.apply_from::<false>(start, features, first);
+            copy_canonical(first, output);
+        }
+    }
+}
+
 /// A presence that is not a number counts as present, so that it shows in the output.
 #[inline(always)]
 fn is_present(features: &[f32]) -> bool {
@@ -213,25 +245,41 @@ fn scale(from: &[f32], mean: &[f32], std: &[f32], to: &mut [f32]) {
     }
 }
 
-/// Runs `input` through hidden layers; the two buffers take turns.
+/// Runs `input` through hidden layers, for which two buffers take turns. Returns what the last one gives, and the
+/// buffer that is free.
 #[inline(always)]
-fn through<'a>(layers: &[Packed], input: &'a [f32], buffers: &'a mut [Vec<Block>; 2]) -> &'a [f32] {
-    let Some((first, rest)) = layers.split_first() else { return input };
-    let [mut done, mut next] = buffers.each_mut();
+fn through<'a>(
+    layers: &[Packed],
+    input: &'a [f32],
+    buffers: &'a mut [Vec<Block>; 2],
+) -> (&'a [f32], &'a mut [Block]) {
+    let [done, next] = buffers.each_mut().map(Vec::as_mut_slice);
+    let Some((first, others)) = layers.split_first() else { return (input, next) };
     first.apply::<true>(input, done);
-    let mut outputs = first.outputs();
-    for layer in rest {
-        layer.apply::<true>(&done.as_flattened()[..outputs], next);
-        outputs = layer.outputs();
-        std::mem::swap(&mut done, &mut next);
-    }
-    &done.as_flattened()[..outputs]
+    rest(others, first.outputs(), done, next)
 }
 
-/// Which bits mark something as not a number differs between processors; one pattern stands for all.
+/// [`through`] for layers whose input of so many numbers is in `done`.
 #[inline(always)]
-fn copy_canonical(from: &[f32], to: &mut [f32]) {
-    for (to, from) in to.iter_mut().zip(from) {
+fn rest<'a>(
+    layers: &[Packed],
+    mut inputs: usize,
+    mut done: &'a mut [Block],
+    mut next: &'a mut [Block],
+) -> (&'a [f32], &'a mut [Block]) {
+    for layer in layers {
+        layer.apply::<true>(&done.as_flattened()[..inputs], next);
+        inputs = layer.outputs();
+        std::mem::swap(&mut done, &mut next);
+    }
+    (&done.as_flattened()[..inputs], next)
+}
+
+/// Copies as many lanes as are asked for. Which bits mark something as not a number differs between processors;
+/// one pattern stands for all.
+#[inline(always)]
+fn copy_canonical(from: &[Block], to: &mut [f32]) {
+    for (to, from) in to.iter_mut().zip(from.as_flattened()) {
         *to = if from.is_nan() { f32::NAN } else { *from };
     }
 }

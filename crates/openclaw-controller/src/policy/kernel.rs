@@ -11,8 +11,12 @@
 //! be wrong, and nothing is unsafe but the call after the processor was asked. Rust never fuses or reorders
 //! floating-point operations on its own, and [`f32::mul_add`] is fused everywhere: where the processor cannot do
 //! it, in software, slowly.
+//!
+//! A layer that reads two vectors, as a slot's first layer reads the trunk's answer and the slot, sums them one
+//! after the other: the sum over the first is where the second starts. So the first is summed once for all slots.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::network::Dense;
 
@@ -87,66 +91,89 @@ pub(super) fn blocks(outputs: usize) -> usize {
     outputs.div_ceil(LANES)
 }
 
+/// The weights of one input in one block; in a cache line of its own, so that no load touches two.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Row(Block);
+
 /// A layer laid out for the kernel.
 #[derive(Clone, Debug)]
 pub(super) struct Packed {
     inputs: usize,
     outputs: usize,
-    /// Block of outputs by block, within it one row of lanes for each input; lanes past the outputs are 0.
-    weights: Vec<Block>,
-    /// One row of lanes for each block.
+    /// Block of outputs by block, within it one row for each input; lanes past the outputs are 0.
+    weights: Vec<Row>,
+    /// One for each block.
     bias: Vec<Block>,
 }
 
 impl Packed {
     pub(super) fn new(layer: &Dense) -> Self {
-        let blocks = blocks(layer.outputs);
-        let lanes = |block: usize, number: &dyn Fn(usize) -> f32| -> Block {
-            std::array::from_fn(|lane| {
-                Some(block * LANES + lane).filter(|o| *o < layer.outputs).map_or(0.0, number)
-            })
+        Self::of_inputs(layer, 0..layer.inputs)
+    }
+
+    /// The part of a layer that reads some of its inputs.
+    pub(super) fn of_inputs(layer: &Dense, inputs: Range<usize>) -> Self {
+        let weight = |block: usize, lane: usize, input: usize| {
+            let output = block * LANES + lane;
+            if output < layer.outputs { layer.weights[output * layer.inputs + input] } else { 0.0 }
         };
-        let weights = (0..blocks)
-            .flat_map(|block| (0..layer.inputs).map(move |input| (block, input)))
-            .map(|(block, input)| lanes(block, &|output| layer.weights[output * layer.inputs + input]))
+        let weights = (0..blocks(layer.outputs))
+            .flat_map(|block| inputs.clone().map(move |input| (block, input)))
+            .map(|(block, input)| Row(std::array::from_fn(|lane| weight(block, lane, input))))
             .collect();
-        let bias = (0..blocks).map(|block| lanes(block, &|output| layer.bias[output])).collect();
-        Self { inputs: layer.inputs, outputs: layer.outputs, weights, bias }
+        let mut bias = vec![Block::default(); blocks(layer.outputs)];
+        bias.as_flattened_mut()[..layer.outputs].copy_from_slice(&layer.bias);
+        Self { inputs: inputs.len(), outputs: layer.outputs, weights, bias }
     }
 
     pub(super) fn outputs(&self) -> usize {
         self.outputs
     }
 
-    /// Writes the layer's outputs for `input`, which holds [`Dense::inputs`] numbers, and returns them; through a
-    /// ReLU where `RELU`. Inlined into each path, so that it is compiled for that path's instructions.
+    /// Writes the layer's outputs for `input`, through a ReLU where `RELU`. Inlined into each path, so that it is
+    /// compiled for that path's instructions.
     #[inline(always)]
-    pub(super) fn apply<'a, const RELU: bool>(&self, input: &[f32], out: &'a mut [Block]) -> &'a [f32] {
+    pub(super) fn apply<const RELU: bool>(&self, input: &[f32], out: &mut [Block]) {
+        self.apply_from::<RELU>(&self.bias, input, out);
+    }
+
+    /// [`Packed::apply`] with sums that start elsewhere than at the layer's bias.
+    #[inline(always)]
+    pub(super) fn apply_from<const RELU: bool>(&self, start: &[Block], input: &[f32], out: &mut [Block]) {
         debug_assert_eq!(input.len(), self.inputs);
         let (groups, rest) = input.as_chunks::<CHAINS>();
-        for ((rows, bias), out) in self.weights.chunks_exact(self.inputs).zip(&self.bias).zip(out.iter_mut())
-        {
+        for ((rows, start), out) in self.weights.chunks_exact(self.inputs).zip(start).zip(out.iter_mut()) {
             let (row_groups, row_rest) = rows.as_chunks::<CHAINS>();
-            let mut chains = [*bias, [0.0; LANES], [0.0; LANES], [0.0; LANES]];
-            for (rows, inputs) in row_groups.iter().zip(groups) {
-                for chain in 0..CHAINS {
-                    for lane in 0..LANES {
-                        chains[chain][lane] = rows[chain][lane].mul_add(inputs[chain], chains[chain][lane]);
-                    }
-                }
+            // Four variables and no array of them: an array that is indexed stays in memory.
+            let (mut c0, mut c1, mut c2, mut c3) = (*start, [0.0; LANES], [0.0; LANES], [0.0; LANES]);
+            for ([r0, r1, r2, r3], [x0, x1, x2, x3]) in row_groups.iter().zip(groups) {
+                add_product(&mut c0, r0, *x0);
+                add_product(&mut c1, r1, *x1);
+                add_product(&mut c2, r2, *x2);
+                add_product(&mut c3, r3, *x3);
             }
-            for ((row, input), chain) in row_rest.iter().zip(rest).zip(&mut chains) {
-                for lane in 0..LANES {
-                    chain[lane] = row[lane].mul_add(*input, chain[lane]);
-                }
+            if let ([r0, ..], [x0, ..]) = (row_rest, rest) {
+                add_product(&mut c0, r0, *x0);
             }
-            let [c0, c1, c2, c3] = chains;
+            if let ([_, r1, ..], [_, x1, ..]) = (row_rest, rest) {
+                add_product(&mut c1, r1, *x1);
+            }
+            if let ([_, _, r2], [_, _, x2]) = (row_rest, rest) {
+                add_product(&mut c2, r2, *x2);
+            }
             for lane in 0..LANES {
                 let sum = (c0[lane] + c1[lane]) + (c2[lane] + c3[lane]);
                 // What is not a number stays so: a broken network must be seen, not hidden.
                 out[lane] = if RELU && sum < 0.0 { 0.0 } else { sum };
             }
         }
-        &out.as_flattened()[..self.outputs]
+    }
+}
+
+#[inline(always)]
+fn add_product(sums: &mut Block, row: &Row, input: f32) {
+    for (sum, weight) in sums.iter_mut().zip(&row.0) {
+        *sum = weight.mul_add(input, *sum);
     }
 }

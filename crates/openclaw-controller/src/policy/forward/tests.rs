@@ -63,12 +63,21 @@ impl Numbers {
     }
 }
 
-/// The rule of `kernel.rs`, read as plainly as can be.
-fn plain_dense(layer: &Dense, input: &[f32]) -> Vec<f32> {
+/// The rule of `kernel.rs`, read as plainly as can be, for a layer that reads `inputs` one after the other.
+fn plain_dense(layer: &Dense, inputs: &[&[f32]]) -> Vec<f32> {
+    let (mut sums, mut first) = (layer.bias.clone(), 0);
+    for input in inputs {
+        sums = plain_sums(layer, &sums, first, input);
+        first += input.len();
+    }
+    sums
+}
+
+fn plain_sums(layer: &Dense, start: &[f32], first: usize, input: &[f32]) -> Vec<f32> {
     let output = |output: usize| {
-        let mut chains = [layer.bias[output], 0.0, 0.0, 0.0];
+        let mut chains = [start[output], 0.0, 0.0, 0.0];
         for (index, input) in input.iter().enumerate() {
-            let weight = layer.weights[output * layer.inputs + index];
+            let weight = layer.weights[output * layer.inputs + first + index];
             chains[index % 4] = weight.mul_add(*input, chains[index % 4]);
         }
         (chains[0] + chains[1]) + (chains[2] + chains[3])
@@ -76,10 +85,10 @@ fn plain_dense(layer: &Dense, input: &[f32]) -> Vec<f32> {
     (0..layer.outputs).map(output).collect()
 }
 
-fn plain_hidden(layers: &[Dense], input: Vec<f32>) -> Vec<f32> {
-    layers.iter().fold(input, |input, layer| {
-        plain_dense(layer, &input).into_iter().map(|x| if x < 0.0 { 0.0 } else { x }).collect()
-    })
+fn plain_hidden(layers: &[Dense], inputs: &[&[f32]]) -> Vec<f32> {
+    let Some((first, rest)) = layers.split_first() else { return inputs.concat() };
+    let relu = |sums: Vec<f32>| sums.into_iter().map(|x| if x < 0.0 { 0.0 } else { x }).collect::<Vec<_>>();
+    rest.iter().fold(relu(plain_dense(first, inputs)), |input, layer| relu(plain_dense(layer, &[&input])))
 }
 
 /// The picture in `network.rs`, read as plainly as can be.
@@ -99,15 +108,15 @@ fn plain(network: &Network, observation: &[f32]) -> Vec<f32> {
         let present = features.iter().flatten().map(|features| features[index]);
         trunk.push(present.reduce(f32::max).unwrap_or(0.0));
     }
-    let answer = plain_hidden(&network.trunk, trunk);
-    let mut output = plain_dense(&network.shared_head, &answer);
+    let answer = plain_hidden(&network.trunk, &[&trunk]);
+    let mut output = plain_dense(&network.shared_head, &[&answer]);
     if let Some(head) = &network.slot_head {
         for features in &features {
             output.extend(match features {
                 None => vec![0.0; head.outputs],
+                Some(features) if network.slot_hidden.is_empty() => plain_dense(head, &[&answer, features]),
                 Some(features) => {
-                    let joint = answer.iter().chain(features).copied().collect();
-                    plain_dense(head, &plain_hidden(&network.slot_hidden, joint))
+                    plain_dense(head, &[&plain_hidden(&network.slot_hidden, &[&answer, features])])
                 }
             });
         }
