@@ -88,6 +88,12 @@ pub const LIMITS: Limits = Limits { width: 1024, hidden: 8, slots: 64 };
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkError(String);
 
+impl NetworkError {
+    pub(super) fn new(fault: String) -> Self {
+        Self(fault)
+    }
+}
+
 impl fmt::Display for NetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

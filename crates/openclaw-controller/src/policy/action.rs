@@ -1,0 +1,158 @@
+//! From the network's output row to an action, and the discrete steps of policies that choose one of a few.
+//!
+//! An output of 0 is a sensible middle: admit what leaves, hold the guard at a third of the SLO, treat all
+//! classes alike. Outputs that correct the classical law instead were tried in the prototypes; they inherit its
+//! collapses.
+
+use super::elementary::{exp, ln};
+use super::features::SlotClasses;
+use super::guardrails::{self, Guardrail};
+use super::schema::{ACTIONS, CLASS_ACTIONS, DEPENDENCY_PLACES, SHARED_ACTIONS};
+use crate::observation::{Observation, SharedAction};
+use crate::parts::{ClassAction, DependencyAction};
+
+/// A bucket holds what it refills in so many seconds.
+const BUCKET_S: f64 = 1.5;
+/// A user's refill rate is at most this multiple of its demand.
+const HEADROOM: f64 = 2.9;
+/// ln of R over the throughput at an output of 1.
+const LN_ADMITTED: f32 = 1.5;
+/// ln of a class's level factor at an output of 1.
+const LN_LEVEL: f32 = 1.0;
+/// ln of a class's guard time factor at an output of 1.
+const LN_GUARD: f32 = 0.8;
+/// Half of ln 6: the guard time runs from .15 to .9 SLO.
+const HALF_LN_6: f32 = 0.895_879_75;
+
+/// What came of one output row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PolicyAction {
+    /// What to do.
+    pub shared: SharedAction,
+    /// The outputs as they were followed: within ±1, and 0 for what is not there.
+    pub clamped: [f32; ACTIONS],
+    /// The gravest rail that the decision ran into.
+    pub guardrail: Option<Guardrail>,
+}
+
+/// What the rails need to know of the past.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Before {
+    /// The configured start of R.
+    pub(super) start_per_s: f64,
+    /// R as decided last; `None` before the first decision.
+    pub(super) admitted_per_s: Option<f64>,
+}
+
+/// Turns an output row into an action behind the guardrails. `slots` says which class has which slot.
+///
+/// # Panics
+/// `outputs` does not hold [`ACTIONS`] numbers.
+#[must_use]
+pub(super) fn followed(
+    seen: &Observation,
+    slots: &SlotClasses,
+    outputs: &[f32],
+    before: Before,
+) -> PolicyAction {
+    let mut clamped = [0.0; ACTIONS];
+    assert_eq!(outputs.len(), ACTIONS, "numbers in an output row");
+    for (clamped, output) in clamped.iter_mut().zip(outputs) {
+        *clamped = output.clamp(-1.0, 1.0);
+    }
+    let (shared, of_slots) = clamped.split_at_mut(SHARED_ACTIONS.len());
+    let wanted =
+        middle_per_s(seen.throughput_slow_per_s, seen.throughput_peak_per_s) * factor(LN_ADMITTED, shared[0]);
+    let (admitted, total_rail) =
+        guardrails::admitted_per_s(wanted, before.admitted_per_s, before.start_per_s, seen);
+    let wanted_guard = guard_time_s(seen.slo_s, shared[1]);
+    let (guard, guard_rail) = guardrails::guard_s(wanted_guard, seen.base_s, seen.slo_s);
+    let mut action = SharedAction::new(admitted, Some(guard), BUCKET_S, HEADROOM);
+
+    for (place, outputs) in shared[2..].chunks_exact_mut(2).enumerate().take(DEPENDENCY_PLACES) {
+        match seen.dependencies.get(place) {
+            None => outputs.fill(0.0),
+            Some(dependency) => {
+                let (slow, peak) = (dependency.throughput_slow_per_s, dependency.throughput_peak_per_s);
+                let wanted = middle_per_s(slow, peak) * factor(LN_ADMITTED, outputs[0]);
+                let wanted_guard = guard_time_s(seen.slo_s, outputs[1]);
+                action.dependencies.push(DependencyAction {
+                    admitted_per_s: guardrails::calls_per_s(wanted, dependency.throughput_fast_per_s, peak),
+                    guard_s: Some(guardrails::guard_s(wanted_guard, dependency.base_s, seen.slo_s).0),
+                });
+            }
+        }
+    }
+
+    // With one class there is nothing to favour it over: its factors would only blur what R and W mean.
+    let favours = slots.len() > 1;
+    action.classes.resize(if favours { seen.classes.len() } else { 0 }, ClassAction::default());
+    for (slot, outputs) in of_slots.chunks_exact_mut(CLASS_ACTIONS.len()).enumerate() {
+        match slots.get(slot).filter(|_| favours) {
+            None => outputs.fill(0.0),
+            Some(class) => {
+                let wanted = guard * factor(LN_GUARD, outputs[1]);
+                action.classes[*class] = ClassAction {
+                    level: factor(LN_LEVEL, outputs[0]),
+                    guard_s: Some(guardrails::guard_s(wanted, seen.base_s, seen.slo_s).0),
+                };
+            }
+        }
+    }
+    PolicyAction { shared: action, clamped, guardrail: total_rail.max(guard_rail) }
+}
+
+/// The outputs for R and W that would have led to an action that somebody else took.
+#[must_use]
+pub(super) fn outputs_of(seen: &Observation, action: &SharedAction) -> [f32; 2] {
+    let middle = middle_per_s(seen.throughput_slow_per_s, seen.throughput_peak_per_s);
+    let admitted = ln((action.admitted_per_s / middle) as f32) / LN_ADMITTED;
+    let guard =
+        action.guard_s.map_or(1.0, |guard_s| ln((guard_s / (0.15 * seen.slo_s)) as f32) / HALF_LN_6 - 1.0);
+    [admitted, guard].map(|output| if output.is_nan() { 0.0 } else { output.clamp(-1.0, 1.0) })
+}
+
+/// What an output of 0 admits.
+fn middle_per_s(slow_per_s: f64, peak_per_s: f64) -> f64 {
+    slow_per_s.max(0.05 * peak_per_s)
+}
+
+fn factor(ln_max: f32, output: f32) -> f64 {
+    f64::from(exp(ln_max * output))
+}
+
+fn guard_time_s(slo_s: f64, output: f32) -> f64 {
+    0.15 * slo_s * f64::from(exp(HALF_LN_6 * (output + 1.0)))
+}
+
+/// The steps of a policy that chooses one of a few: R by five factors, W by three lengths. Dependencies take the
+/// same step as the service, classes are treated alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiscreteActions;
+
+impl DiscreteActions {
+    /// Outputs for R.
+    const ADMITTED: [f32; 5] = [-0.6, -0.2, 0.05, 0.25, 0.6];
+    /// Outputs for W: .21, .37 and .63 SLO.
+    const GUARD: [f32; 3] = [-0.6, 0.0, 0.6];
+
+    /// How many there are.
+    pub const COUNT: usize = Self::ADMITTED.len() * Self::GUARD.len();
+
+    /// Writes the output row of a choice.
+    ///
+    /// # Panics
+    /// `choice` is not below [`DiscreteActions::COUNT`], or `outputs` does not hold [`ACTIONS`] numbers.
+    pub fn outputs(choice: usize, outputs: &mut [f32]) {
+        assert!(choice < Self::COUNT, "choice {choice} of {}", Self::COUNT);
+        assert_eq!(outputs.len(), ACTIONS, "numbers in an output row");
+        outputs.fill(0.0);
+        let step = [Self::ADMITTED[choice / Self::GUARD.len()], Self::GUARD[choice % Self::GUARD.len()]];
+        for outputs in outputs[..SHARED_ACTIONS.len()].chunks_exact_mut(step.len()) {
+            outputs.copy_from_slice(&step);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! From an observation to the row of numbers that the network reads.
+//!
+//! Every feature is a ratio, a fraction or a count that is already without scale, so that one policy serves a
+//! service of 50 ratings/s and one of 50,000. All are finite and bounded whatever the observation holds. Stacked
+//! frames and forecasts of the demand were tried in the prototypes and brought nothing: a decision acts within
+//! 100 ms, and the history that matters is in the filtered signals and in what the policy itself did last.
+
+use tinyvec::ArrayVec;
+
+use super::action::PolicyAction;
+use super::elementary::ln;
+use super::schema::{CLASS_FEATURES, DEPENDENCY_PLACES, OBSERVATION, SHARED_FEATURES, SLOTS};
+use crate::observation::Observation;
+use crate::parts::{CLASSES_MAX, ClassSeen, DependencySeen};
+
+/// Bound of the logarithm of a ratio: beyond 1 to 148 either way, more is not worse.
+const LN_MAX: f32 = 5.0;
+/// e to the power of [`LN_MAX`].
+const RATIO_MAX: f64 = 148.413_159_102_576_6;
+/// Decisions looked back at for R of 500 ms ago; at the usual ten a second they reach three times as far.
+const HISTORY: usize = 16;
+const LOOK_BACK_NS: u64 = 500_000_000;
+
+/// Which class has which slot, by the classes' numbers: the busiest first.
+pub type SlotClasses = ArrayVec<[usize; SLOTS]>;
+
+/// Turns observations into rows; remembers what the policy did.
+#[derive(Clone, Debug)]
+pub struct FeatureBuilder {
+    start_per_s: f64,
+    /// The last three of the network's outputs for R and W, the newest first.
+    outputs: [[f32; 2]; 3],
+    /// When R was decided, and R; the newest at `newest`.
+    admitted: [(u64, f64); HISTORY],
+    newest: usize,
+    decided: usize,
+    dependencies_per_s: [f64; DEPENDENCY_PLACES],
+}
+
+impl FeatureBuilder {
+    /// Before anything was decided, R is `start_per_s`.
+    #[must_use]
+    pub fn new(start_per_s: f64) -> Self {
+        Self {
+            start_per_s,
+            outputs: [[0.0; 2]; 3],
+            admitted: [(0, start_per_s); HISTORY],
+            newest: 0,
+            decided: 0,
+            dependencies_per_s: [0.0; DEPENDENCY_PLACES],
+        }
+    }
+
+    /// R as it was decided last, work units per second.
+    #[must_use]
+    pub fn admitted_per_s(&self) -> f64 {
+        self.admitted[self.newest].1
+    }
+
+    /// Whether anything was decided since the beginning.
+    #[must_use]
+    pub fn has_decided(&self) -> bool {
+        self.decided > 0
+    }
+
+    /// Forgets everything: the next observation is a new episode's first.
+    pub fn reset(&mut self) {
+        *self = Self::new(self.start_per_s);
+    }
+
+    /// Remembers a decision: the outputs it came from, and what was done.
+    pub fn record(&mut self, now_ns: u64, outputs: [f32; 2], action: &PolicyAction) {
+        self.outputs = [outputs, self.outputs[0], self.outputs[1]];
+        self.newest = (self.newest + 1) % HISTORY;
+        self.admitted[self.newest] = (now_ns, action.shared.admitted_per_s);
+        self.decided = (self.decided + 1).min(HISTORY);
+        for (place, last) in self.dependencies_per_s.iter_mut().enumerate() {
+            *last = action.shared.dependencies.get(place).map_or(0.0, |decided| decided.admitted_per_s);
+        }
+    }
+
+    /// Writes the row for `seen` and tells which class has which slot.
+    ///
+    /// # Panics
+    /// `row` does not hold [`OBSERVATION`] numbers.
+    pub fn features(&self, seen: &Observation, row: &mut [f32]) -> SlotClasses {
+        assert_eq!(row.len(), OBSERVATION, "numbers in an observation row");
+        let (shared, slots) = row.split_at_mut(SHARED_FEATURES.len());
+        let (service, dependencies) = shared.split_at_mut(SHARED_FEATURES.len() - 7 * DEPENDENCY_PLACES);
+        service.copy_from_slice(&self.service(seen));
+        for (place, row) in dependencies.chunks_exact_mut(7).enumerate() {
+            let row_of = |dependency| dependency_row(dependency, self.dependencies_per_s[place], seen.slo_s);
+            row.copy_from_slice(&seen.dependencies.get(place).map_or([0.0; 7], row_of));
+        }
+        let classes = busiest(&seen.classes);
+        for (slot, row) in slots.chunks_exact_mut(CLASS_FEATURES.len()).enumerate() {
+            let class = classes.get(slot).map(|class| &seen.classes[*class]);
+            row.copy_from_slice(&class.map_or([0.0; 7], |class| class_row(class, seen.slo_s)));
+        }
+        classes
+    }
+
+    fn service(&self, seen: &Observation) -> [f32; 31] {
+        let (admitted, slo) = (self.admitted_per_s(), seen.slo_s);
+        let waiting = (seen.in_flight - 1.0).max(0.0);
+        let (fast, slow) = (seen.throughput_fast_per_s, seen.throughput_slow_per_s);
+        let since_report = (seen.accepted_fast_per_s - fast) * seen.feedback_age_s;
+        let [last, second, third] = self.outputs;
+        [
+            ln_ratio(seen.p95_fast_s, slo),
+            ln_ratio(seen.p95_s, slo),
+            ln_ratio(seen.p50_s, slo),
+            ln_ratio(seen.p50_s, seen.base_s),
+            bounded(seen.late_fraction_fast, 0.0, 1.0),
+            bounded(seen.late_fraction, 0.0, 1.0),
+            ln_ratio(waiting, fast * slo),
+            ln_ratio(waiting, slow * slo),
+            change(seen.in_flight_change, fast),
+            ln_ratio(fast, admitted),
+            ln_ratio(seen.accepted_fast_per_s, admitted),
+            ln_ratio(seen.demand_fast_per_s, admitted),
+            ln_ratio(fast, slow),
+            ln_ratio(fast, seen.throughput_peak_per_s),
+            bounded(1.0 - seen.accepted_fast_per_s / seen.demand_fast_per_s, 0.0, 1.0),
+            ln_ratio(seen.demand_fast_per_s, seen.demand_slow_per_s),
+            ln_ratio(seen.base_s, slo),
+            bounded(seen.failed_fast_per_s / (fast + seen.failed_fast_per_s), 0.0, 1.0),
+            ln_ratio(admitted, slow),
+            ln_ratio(seen.accepted_fast_per_s, fast),
+            ln(1.0 + seen.samples as f32),
+            last[0],
+            last[1],
+            second[0],
+            second[1],
+            third[0],
+            third[1],
+            bounded(seen.feedback_age_s / slo, 0.0, 10.0),
+            ln_ratio((seen.in_flight + since_report).max(0.0), fast * slo),
+            ln_ratio(admitted, self.admitted_before(seen.now_ns)),
+            bounded(seen.since_completion_s / slo, 0.0, 10.0),
+        ]
+    }
+
+    /// R of 500 ms ago: of the newest decision at least that old, else of the oldest one remembered.
+    fn admitted_before(&self, now_ns: u64) -> f64 {
+        let ago = |steps: usize| self.admitted[(self.newest + HISTORY - steps) % HISTORY];
+        let remembered = self.decided.min(HISTORY - 1);
+        (0..remembered)
+            .map(ago)
+            .find(|(decided_ns, _)| now_ns.saturating_sub(*decided_ns) >= LOOK_BACK_NS)
+            .unwrap_or_else(|| ago(remembered))
+            .1
+    }
+}
+
+/// The numbers of the busiest active classes, the busiest first; of equal ones the lower number.
+fn busiest(classes: &[ClassSeen]) -> SlotClasses {
+    let mut active: ArrayVec<[usize; CLASSES_MAX]> =
+        (0..classes.len()).filter(|class| classes[*class].demand_share > 0.0).collect();
+    active.sort_by(|a, b| classes[*b].demand_share.total_cmp(&classes[*a].demand_share));
+    active.into_iter().take(SLOTS).collect()
+}
+
+fn class_row(class: &ClassSeen, slo_s: f64) -> [f32; 7] {
+    let calls = |place: usize| class.call_shares.get(place).map_or(0.0, |share| bounded(*share, 0.0, 1.0));
+    [
+        1.0,
+        bounded(class.demand_share, 0.0, 1.0),
+        ln_ratio(class.cost, 1.0),
+        bounded(class.network_delay_s / slo_s, 0.0, 2.0),
+        bounded(class.late_fraction, 0.0, 1.0),
+        calls(0),
+        calls(1),
+    ]
+}
+
+fn dependency_row(dependency: &DependencySeen, admitted_per_s: f64, slo_s: f64) -> [f32; 7] {
+    let waiting = (dependency.in_flight - 1.0).max(0.0);
+    let (fast, slow) = (dependency.throughput_fast_per_s, dependency.throughput_slow_per_s);
+    [
+        1.0,
+        ln_ratio(waiting, fast * slo_s),
+        ln_ratio(waiting, slow * slo_s),
+        change(dependency.in_flight_change, fast),
+        ln_ratio(fast, dependency.throughput_peak_per_s),
+        ln_ratio(dependency.base_s, slo_s),
+        // Not limited yet: as much as it takes.
+        if admitted_per_s > 0.0 && admitted_per_s.is_finite() { ln_ratio(admitted_per_s, slow) } else { 0.0 },
+    ]
+}
+
+/// ln(a / b), clipped; 0 where that is not a number, as for 0 over 0.
+fn ln_ratio(a: f64, b: f64) -> f32 {
+    let ratio = a / b;
+    let ratio = if ratio.is_nan() { 1.0 } else { ratio.clamp(1.0 / RATIO_MAX, RATIO_MAX) };
+    ln(ratio as f32).clamp(-LN_MAX, LN_MAX)
+}
+
+/// What was added in 200 ms as a share of what completes in that time; one more rating keeps an idle service finite.
+fn change(in_flight_change: f64, throughput_per_s: f64) -> f32 {
+    bounded(in_flight_change / (0.2 * throughput_per_s + 1.0), -5.0, 5.0)
+}
+
+/// `value` within bounds; the lower of them, but at least 0, where it is not a number.
+fn bounded(value: f64, lowest: f64, highest: f64) -> f32 {
+    if value.is_nan() { lowest.max(0.0) as f32 } else { value.clamp(lowest, highest) as f32 }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! Everything of a learned policy but its network: what a trainer steps in thousands of copies and a service once,
+//! through the same code.
+
+use super::action::{Before, PolicyAction, followed, outputs_of};
+use super::features::{FeatureBuilder, SlotClasses};
+use super::guardrails::refusal;
+use super::schema::ACTIONS;
+use crate::little_guard::LittleGuard;
+use crate::observation::{Action, Controller, Observation, SharedAction};
+
+/// Turns observations into rows for the network and its output rows into actions.
+#[derive(Clone, Debug)]
+pub struct PolicyHead {
+    builder: FeatureBuilder,
+    slots: SlotClasses,
+    start_per_s: f64,
+    fallback: LittleGuard,
+}
+
+impl PolicyHead {
+    /// `start_per_s` is the configured start of R, in work units per second.
+    #[must_use]
+    pub fn new(start_per_s: f64) -> Self {
+        Self {
+            builder: FeatureBuilder::new(start_per_s),
+            slots: SlotClasses::new(),
+            start_per_s,
+            fallback: LittleGuard::new(start_per_s),
+        }
+    }
+
+    /// Forgets everything: a new episode begins.
+    pub fn reset(&mut self) {
+        self.builder.reset();
+        self.slots.clear();
+    }
+
+    /// Writes the row for `seen`.
+    ///
+    /// # Panics
+    /// `row` does not hold [`super::OBSERVATION`] numbers.
+    pub fn features(&mut self, seen: &Observation, row: &mut [f32]) {
+        self.slots = self.builder.features(seen, row);
+    }
+
+    /// Turns an output row into an action, and remembers it. `seen` is the observation of the last
+    /// [`features`](Self::features).
+    ///
+    /// # Panics
+    /// `outputs` does not hold [`ACTIONS`] numbers.
+    pub fn action(&mut self, seen: &Observation, outputs: &[f32]) -> PolicyAction {
+        let admitted_per_s = self.builder.has_decided().then(|| self.builder.admitted_per_s());
+        let before = Before { start_per_s: self.start_per_s, admitted_per_s };
+        let decided = match refusal(seen, outputs) {
+            None => followed(seen, &self.slots, outputs, before),
+            Some(guardrail) => {
+                let shared = self.classical(seen);
+                let mut clamped = [0.0; ACTIONS];
+                clamped[..2].copy_from_slice(&outputs_of(seen, &shared));
+                PolicyAction { shared, clamped, guardrail: Some(guardrail) }
+            }
+        };
+        self.builder.record(seen.now_ns, [decided.clamped[0], decided.clamped[1]], &decided);
+        decided
+    }
+
+    fn classical(&mut self, seen: &Observation) -> SharedAction {
+        match self.fallback.decide(seen) {
+            Action::Shared(shared) => shared,
+            Action::PerUser(_) => unreachable!("little-guard shares a total"),
+        }
+    }
+}
