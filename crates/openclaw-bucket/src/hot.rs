@@ -1,16 +1,17 @@
 //! The decision that nearly every call is: a known key, enough tokens, nobody in the way.
 //!
-//! The general path (`decide.rs`) gives the same answer. This one exists because the time of a decision is the time
-//! of its longest chain of dependent instructions: it reads one cache line, branches on nothing that
-//! cannot be predicted, tries one exchange, and leaves everything else (an unseen key, a refusal, a
-//! change under way, a lost race) to the general path, from the start. It is inlined into the caller, so
-//! that who only asks `is_allowed()` computes no more than that.
+//! The general path (`decide.rs`) gives the same answer. This one exists because the time of a decision on one of very
+//! many keys is that of its cache miss, unless the processor can start on the next request meanwhile, and what keeps
+//! it from that are the instructions that wait for the line. So this path reads one line, computes little from
+//! it (`law.rs`), branches on nothing that cannot be predicted, tries one exchange, and leaves everything else (an
+//! unseen key, a refusal, a change under way, a lost race) to the general path, from the start. It is inlined
+//! into the caller, so that who only asks `is_allowed()` computes no more than that.
 
 use crate::decision::{Ask, Bearings};
 use crate::sync::Ordering;
 use crate::table::Fingerprint;
 use crate::units::{Line, cost_units};
-use crate::word::Word;
+use crate::word::{Settled, Word};
 use crate::{Decision, KeyedBuckets, Standing};
 
 impl KeyedBuckets {
@@ -36,30 +37,26 @@ impl KeyedBuckets {
                 return None;
             }
         }
-        // `moving` covers slots that are changing hands too.
-        if word.moving() || self.upkeep.is_due(now_ns) {
+        if self.upkeep.is_due(now_ns) {
             return None;
         }
-        // The instructions that must wait for the cache line are what keeps the processor from starting on the
-        // next request meanwhile, hence the two ways: each does no more than it has to.
-        let (law, standing, left, next) = if word.assigned() {
-            // No second look at the tag: if these numbers are newer than the word, the exchange fails.
-            let law = slot.cell().own.load();
-            let line = Line::own(law, now_ns);
-            let left = line.level(Some(word.sure_position())) - cost;
-            (law, Standing::Assigned, left, word.moved_to(line.position(left)))
-        } else {
-            if self.newcomers_share() {
-                return None;
+        // No second look at the tag: if the numbers are newer than the word, the exchange fails.
+        let (law, line, standing) = match word.settled()? {
+            Settled::Assigned => {
+                let law = slot.cell().own.load();
+                (law, Line::own(law, now_ns), Standing::Assigned)
             }
-            let epoch = self.defaults.current();
-            let line = epoch.line(now_ns);
-            let left = line.level(word.position()) - cost;
-            (epoch.law, Standing::Default, left, word.at(line.position(left)))
+            Settled::Default if self.newcomers_share() => return None,
+            Settled::Default => {
+                let (law, line) = self.defaults.line_at_once(now_ns)?;
+                (law, line, Standing::Default)
+            }
         };
+        let left = line.level(Some(word.sure_position())) - cost;
         if left < 0 || cost == 0 {
             return None;
         }
+        let next = word.moved_to(line.position(left));
         slot.cell().exchange(word, next).then_some((Bearings { law, standing }, left))
     }
 }

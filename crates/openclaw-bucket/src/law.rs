@@ -7,8 +7,8 @@
 //!
 //! Keeping the doubles as they were set and computing this at every decision lost. Whatever waits for a slot's
 //! cache line also waits in the processor's scheduler, and a score of instructions more is the difference
-//! between starting on the next request meanwhile and not: a decision on a random one of a million keys took three
-//! quarters longer. Keeping both would need a third word, and with it half as much memory again. So
+//! between starting on the next request meanwhile and not: a decision on a random one of a million keys took half as
+//! long again. Keeping both would need a third word, and with it half as much memory again. So
 //! the words are made such that each decision takes two shifts and one multiplication, and that the doubles can be
 //! recovered exactly, by whoever asks for them.
 

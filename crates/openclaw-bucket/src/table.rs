@@ -183,7 +183,7 @@ impl Table {
         None
     }
 
-    /// The slot of a key if it lies in the key's home line, as nearly all do; otherwise some other slot, which
+    /// The slot of a key if it lies in the key's home line, as four of five do; otherwise some other slot, which
     /// [`Slot::is_still`] tells.
     #[inline(always)]
     pub(crate) fn guess(&self, key: Fingerprint) -> Option<Slot<'_>> {

@@ -49,6 +49,12 @@ impl Line {
         Self { refilled: law.refilled(now_ns) as u64 & POSITION_MASK, ceiling: law.capacity() }
     }
 
+    /// The same line with `offset` more units refilled.
+    #[inline(always)]
+    pub(crate) fn moved_by(self, offset: u64) -> Self {
+        Self { refilled: self.refilled.wrapping_add(offset) & POSITION_MASK, ..self }
+    }
+
     /// Units in a bucket at `position`; one without a position yet is full.
     ///
     /// Negative where the clock stands before the position: the bucket gives nothing until the clock

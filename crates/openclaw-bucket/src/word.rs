@@ -23,6 +23,15 @@ const GENERATIONS: u64 = 63;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word(pub(crate) u64);
 
+/// Which numbers go with a position that nobody is moving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// The bucket's own.
+    Assigned,
+    /// The defaults.
+    Default,
+}
+
 impl Word {
     /// A full bucket with parameters of its own that nobody has asked yet.
     pub(crate) const FRESH_ASSIGNED: Self = Self(ASSIGNED);
@@ -88,6 +97,17 @@ impl Word {
     #[inline(always)]
     pub(crate) fn moving(self) -> bool {
         self.0 & MOVING != 0
+    }
+
+    /// Which numbers go with the position, if there is one and nobody is changing either. A slot that changes hands
+    /// has none, or counts as moving.
+    #[inline(always)]
+    pub(crate) fn settled(self) -> Option<Settled> {
+        match self.0 & (ASSIGNED | MOVING) {
+            ASSIGNED => Some(Settled::Assigned),
+            0 if self.generation() != 0 => Some(Settled::Default),
+            _ => None,
+        }
     }
 
     /// Whether the slot is changing hands.
