@@ -16,7 +16,6 @@ use crate::tick::{TickOutcome, TickTally};
 use crate::world::{Class, World};
 
 /// What an admission may look at.
-#[expect(dead_code, reason = "for admissions that know more than a service does")]
 pub(crate) struct Inside<'a> {
     pub(crate) world: &'a World,
     pub(crate) stages: &'a Stages,
@@ -25,9 +24,9 @@ pub(crate) struct Inside<'a> {
 
 /// A request that ended, as the service in front saw it.
 pub(crate) struct Ended<'a> {
-    #[expect(dead_code, reason = "for admissions that know more than a service does")]
     pub(crate) user: u32,
     pub(crate) class: usize,
+    pub(crate) cost: f64,
     pub(crate) end: End,
     /// The network's part included, in seconds.
     pub(crate) latency_s: f64,
@@ -249,7 +248,7 @@ impl<A: Admission> Engine<A> {
         let Class { cost, network_delay_s, .. } = self.world.classes[class];
         let latency_s = self.now_s - admitted_s + network_delay_s;
         let dependency_s = self.requests.dependency_s(place);
-        let ended = Ended { user, class, end, latency_s, work_s, called, dependency_s };
+        let ended = Ended { user, class, cost, end, latency_s, work_s, called, dependency_s };
         self.admission.ended(self.now_s, pass, &ended);
         self.in_flight -= 1;
         let good = self.tally.ended(end, latency_s, cost);

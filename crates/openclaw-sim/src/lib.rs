@@ -2,7 +2,8 @@
 //! modelled service, under simulated time.
 //!
 //! A [`Simulation`] plays one scenario under one controller, decision by decision for learners or at a stretch for
-//! evaluation, and ends in a [`Run`]; [`score`] divides one by the oracle's. The same seed gives the same bytes.
+//! evaluation, and ends in a [`Run`]. [`oracle`] plays the same world knowing demand and capacity at every instant,
+//! and [`score`] divides the one by the other. The same seed gives the same bytes.
 //!
 //! What is modelled: demand, retries, impatience, workers and dependencies, and the way of reports. What is not: the
 //! network and the processor time of the service itself, which [`SimSettings`] has nothing on; a service that leads
@@ -14,8 +15,11 @@ mod demand;
 mod door;
 mod engine;
 mod fairness;
+mod foresight;
 mod histogram;
+mod lateness;
 mod messages;
+mod oracle;
 mod reports;
 mod requests;
 mod run;
@@ -28,6 +32,7 @@ mod tally;
 mod tick;
 mod world;
 
+pub use oracle::oracle;
 pub use run::{Figures, Run, TimelinePoint};
 pub use scores::{Scores, score};
 pub use settings::SimSettings;

@@ -152,6 +152,16 @@ impl Stages {
         let next = |pool: &ServicePool<u32>| pool.next_event_s().unwrap_or(f64::INFINITY);
         self.next_s = self.pools.iter().map(next).fold(f64::INFINITY, f64::min);
     }
+
+    /// Requests in work, and waiting, at a stage.
+    pub(crate) fn load(&self, stage: usize) -> (usize, usize) {
+        (self.pools[stage].busy(), self.pools[stage].queued())
+    }
+
+    /// Mean work of what waits or works at a stage, in seconds of a worker.
+    pub(crate) fn mean_work_s(&self, stage: usize) -> f64 {
+        self.mean_work_s[stage]
+    }
 }
 
 /// Mean work of one request of `class` at a stage, in seconds of a worker.
