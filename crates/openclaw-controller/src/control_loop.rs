@@ -1,5 +1,7 @@
 //! The loop of one service: reports in, one decision per tick, every user's parameters out.
 
+mod answers;
+
 use std::fmt;
 
 use openclaw_protocol::{
@@ -8,13 +10,16 @@ use openclaw_protocol::{
 
 use crate::NS_PER_S;
 use crate::bounds::Bounds;
-use crate::demand::Level;
-use crate::explanation::Explanation;
+use crate::classes::Classes;
+use crate::dependencies::Dependencies;
+use crate::division::{Level, Needs, Shared};
+use crate::gate::{GateTimes, is_caller};
 use crate::little_guard::LittleGuard;
-use crate::observation::{Action, Controller, Observation, SharedAction};
+use crate::observation::{Action, Controller, Observation};
+use crate::parts::{CLASSES_MAX, PerClass, PerDependency};
 use crate::signals::Signals;
 use crate::sources::{Advance, DIRECT, News, Sources};
-use crate::users::{Sharing, SourceId, Users};
+use crate::users::{Added, Counted, Users};
 
 /// Settings of a [`ControlLoop`].
 #[derive(Clone, Copy, Debug)]
@@ -91,8 +96,25 @@ pub struct Assignment {
     pub newcomers: Option<BucketPolicy>,
     /// Guard time in seconds; `None` where the controller uses no guard.
     pub guard_s: Option<f64>,
+    /// Guard time of each class in seconds, by its number; `None` where it has the common one.
+    pub classes: PerClass<Option<f64>>,
+    /// Guard time of each dependency in seconds, by its number; `None` where it has none.
+    pub dependencies: PerDependency<Option<f64>>,
     /// Why.
     pub reason: Reason,
+}
+
+impl Assignment {
+    fn new(defaults: BucketPolicy, guard_s: Option<f64>, reason: Reason) -> Self {
+        let (classes, dependencies) = (PerClass::new(), PerDependency::new());
+        Self { defaults, newcomers: None, guard_s, classes, dependencies, reason }
+    }
+
+    /// The guard times, as [`Gate`](crate::Gate) takes them.
+    #[must_use]
+    pub fn gate_times(&self) -> GateTimes {
+        GateTimes { guard_s: self.guard_s, classes: self.classes, dependencies: self.dependencies }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +141,8 @@ pub struct ControlLoop {
     signals: Signals,
     users: Users,
     sources: Sources,
+    classes: Classes,
+    dependencies: Dependencies,
     decision: Decision,
     ticked_ns: u64,
 }
@@ -138,9 +162,12 @@ impl ControlLoop {
     /// A loop that starts at `now_ns`.
     #[must_use]
     pub fn new(settings: LoopSettings, controller: Box<dyn Controller>, now_ns: u64) -> Self {
-        let ticks_per_s = (NS_PER_S / settings.tick_ns.max(1) as f64).round() as usize;
+        let ticks_per_s = ((NS_PER_S / settings.tick_ns.max(1) as f64).round() as usize).max(1);
+        let aware = controller.is_aware();
         Self {
             controller,
+            classes: Classes::new(aware, settings.slo_s, ticks_per_s),
+            dependencies: Dependencies::new(aware, ticks_per_s),
             fallback: LittleGuard::new(settings.start_per_s),
             signals: Signals::new(settings.slo_s, ticks_per_s),
             users: Users::new(settings.users_max, settings.ttl_ns, now_ns),
@@ -176,29 +203,54 @@ impl ControlLoop {
     /// twice, changes nothing. Returns false where too many collectors are known to take another.
     pub fn report(&mut self, report: &Report<'_>, now_ns: u64) -> bool {
         let tick_s = self.settings.tick_ns as f64 / NS_PER_S;
-        let News { source: id, attempts, baseline } = match self.sources.advance(report, tick_s, now_ns) {
-            Advance::News(news) => news,
-            Advance::Stale => return true,
-            Advance::Full => return false,
-        };
-        let (mut by_known, mut by_newcomers) = (0_u64, 0_u64);
+        let News { source, attempts, baseline, interval_s } =
+            match self.sources.advance(report, tick_s, now_ns) {
+                Advance::News(news) => news,
+                Advance::Stale => return true,
+                Advance::Full => return false,
+            };
+        let (mut by_known, mut by_newcomers) = (0_u64, [Added::default(); CLASSES_MAX]);
         for user in report.users {
-            let counters = (user.attempts, user.throttled);
-            match self.users.record(&user.user_id, id, counters, baseline, now_ns) {
-                Some(since) => by_known = by_known.saturating_add(since),
-                None => by_newcomers = by_newcomers.saturating_add(user.attempts),
+            let class = self.classes.number(&user.context, |class| self.users.of_class(class) > 0, now_ns);
+            let (attempts, throttled) = (user.attempts, user.throttled);
+            let counted = Counted { source, class, attempts, throttled, baseline };
+            match self.users.record(&user.user_id, counted, now_ns) {
+                Some(added) => {
+                    by_known = by_known.saturating_add(added.attempts);
+                    self.classes.count(class, added.attempts as f64, added.throttled as f64);
+                }
+                None => by_newcomers[class].add(attempts, throttled),
             }
         }
         if !baseline {
-            // A newcomer's counter may be old: the loop restarted. What the totals do not show did not
-            // happen now.
-            self.users.record_newcomers(by_newcomers.min(attempts.saturating_sub(by_known)), now_ns);
+            self.count_newcomers(&by_newcomers, attempts.saturating_sub(by_known), now_ns);
+        }
+        for gauge in report.dependencies {
+            self.dependencies.report(source, gauge, interval_s, baseline, now_ns);
         }
         true
     }
 
-    /// Takes the latency and outcome of one event.
+    /// Counts what users that were not tracked did, by class; at most `attempts_max` in all. A newcomer's counter may
+    /// be old, because the loop restarted: what the totals do not show did not happen now.
+    fn count_newcomers(&mut self, by_class: &[Added; CLASSES_MAX], attempts_max: u64, now_ns: u64) {
+        let counted = by_class.iter().fold(0_u64, |sum, added| sum.saturating_add(added.attempts));
+        let share = if counted > attempts_max { attempts_max as f64 / counted as f64 } else { 1.0 };
+        let attempts = by_class.map(|added| added.attempts as f64 * share);
+        for (class, added) in by_class.iter().enumerate() {
+            self.classes.count(class, attempts[class], added.throttled as f64 * share);
+        }
+        self.users.record_newcomers(&attempts, self.classes.costs(), now_ns);
+    }
+
+    /// Takes the latency, outcome and class of one event.
     pub fn observe_event(&mut self, event: &RatingEvent) {
+        let class =
+            self.classes.number(&event.context, |class| self.users.of_class(class) > 0, self.ticked_ns);
+        self.classes.event(class, event, &self.dependencies);
+        for (name, ms) in event.dependency_ms.iter().flatten() {
+            self.dependencies.called(name, ms / 1e3);
+        }
         match (event.outcome, event.latency_ms) {
             (Some(Outcome::Timeout), _) => self.signals.add_latency(f64::INFINITY),
             (Some(Outcome::Accepted) | None, Some(ms)) => self.signals.add_latency(ms / 1e3),
@@ -212,7 +264,10 @@ impl ControlLoop {
         self.observe_event(event);
         let outcome = event.outcome.unwrap_or(Outcome::Accepted);
         self.sources.count_direct(outcome, event.in_flight, now_ns);
-        self.users.record_one(&event.user_id, DIRECT, outcome == Outcome::Throttled, now_ns);
+        let throttled = outcome == Outcome::Throttled;
+        let class = self.classes.find(&event.context).unwrap_or(0);
+        self.classes.count(class, 1.0, f64::from(u8::from(throttled)));
+        self.users.record_one(&event.user_id, DIRECT, class, throttled, now_ns);
     }
 
     /// Decides, if a tick [is due](Self::due): observes, asks the controller, acts. Returns whether it was.
@@ -242,9 +297,15 @@ impl ControlLoop {
         self.sources.tick(interval_s, self.settings.ttl_ns, now_ns);
         self.users.sweep(now_ns);
 
-        let (flows, in_flight) = (self.sources.flows(), self.sources.in_flight());
-        let mut seen = self.signals.observe(flows, in_flight, now_ns)?;
+        self.classes.turn(interval_s);
+        let dependencies = self.dependencies.turn(self.settings.ttl_ns, now_ns);
+        let calls_s = dependencies.iter().map(|dependency| dependency.base_s).collect();
+        let (costs, unloaded_s) = (self.classes.mean_costs(), self.classes.unloaded_s(&calls_s));
+        let (flows, underway) = (self.sources.flows(), self.sources.underway());
+        let mut seen = self.signals.observe(flows, underway, &costs, unloaded_s, now_ns)?;
         seen.feedback_age_s = self.sources.feedback_age_s(now_ns);
+        seen.classes = self.classes.seen(dependencies.len());
+        seen.dependencies = dependencies;
         Some(seen)
     }
 
@@ -256,150 +317,27 @@ impl ControlLoop {
         } else {
             (self.fallback.decide(observation), Reason::Fallback)
         };
-        let admitted_per_s = match &action {
-            Action::Shared(shared) => shared.admitted_per_s,
-            Action::PerUser(policy) => policy.refill_rate,
-        };
-        let level = self.users.level(admitted_per_s, now_ns);
+        let level = self.level(&action, now_ns);
         self.decision = Decision::Made { observation: *observation, action, level, reason };
         reason
     }
 
-    /// What holds at a collector for users without parameters of their own. `collector` is its id, `None` for
-    /// events without an envelope.
-    #[must_use]
-    pub fn assignment(&self, collector: Option<&str>, now_ns: u64) -> Assignment {
-        let Decision::Made { action, level, reason, .. } = &self.decision else {
-            let guard_s = self.controller.guards().then_some(self.settings.slo_s / 2.0);
-            let defaults = self.settings.defaults;
-            return Assignment { defaults, newcomers: None, guard_s, reason: Reason::NoLatencySignal };
+    /// Shares out what `action` admits.
+    fn level(&mut self, action: &Action, now_ns: u64) -> Level {
+        let (admitted_per_s, shared) = match action {
+            Action::Shared(shared) => (shared.admitted_per_s, Some(shared)),
+            Action::PerUser(policy) => (policy.refill_rate, None),
         };
-        match action {
-            Action::PerUser(policy) => {
-                let defaults = self.settings.bounds.clamp(*policy);
-                Assignment { defaults, newcomers: None, guard_s: None, reason: *reason }
-            }
-            Action::Shared(shared) => {
-                let sharing = self.sharing(shared, *level, collector);
-                let newcomers = self.settings.bounds.clamp(self.users.newcomers_policy(&sharing, now_ns));
-                // One newcomer alone may use all that newcomers have together.
-                Assignment {
-                    defaults: newcomers,
-                    newcomers: Some(newcomers),
-                    guard_s: shared.guard_s,
-                    reason: *reason,
-                }
-            }
+        let mut needs: PerClass<Needs> = PerClass::new();
+        for (class, &cost) in self.classes.costs().iter().enumerate().take(self.classes.len()) {
+            let shares = self.classes.call_shares(class, self.dependencies.len());
+            let calls = shares.iter().map(|&share| if is_caller(share) { share } else { 0.0 }).collect();
+            let own = shared.and_then(|shared| shared.classes.get(class));
+            needs.push(Needs { cost, calls, level: own.map_or(1.0, |own| own.level) });
         }
-    }
-
-    /// The parameters of one user at one collector, and why.
-    #[must_use]
-    pub fn policy(&self, user: &str, collector: Option<&str>, now_ns: u64) -> (BucketPolicy, Reason) {
-        let assignment = || self.assignment(collector, now_ns);
-        let Decision::Made { action: Action::Shared(shared), level, reason, .. } = &self.decision else {
-            let assignment = assignment();
-            return (assignment.defaults, assignment.reason);
-        };
-        match self.users.policy(user, &self.sharing(shared, *level, collector), now_ns) {
-            Some(policy) => (self.settings.bounds.clamp(policy), *reason),
-            None => (assignment().defaults, Reason::Newcomer),
-        }
-    }
-
-    /// The parameters of several users at one collector; what they have in common is worked out once.
-    pub fn policies<'a>(
-        &'a self,
-        users: impl Iterator<Item = &'a UserId> + 'a,
-        collector: Option<&str>,
-        now_ns: u64,
-    ) -> impl Iterator<Item = (&'a UserId, BucketPolicy)> + 'a {
-        let defaults = self.assignment(collector, now_ns).defaults;
-        let sharing = match &self.decision {
-            Decision::Made { action: Action::Shared(shared), level, .. } => {
-                Some(self.sharing(shared, *level, collector))
-            }
-            _ => None,
-        };
-        users.map(move |user| {
-            let own = sharing.as_ref().and_then(|sharing| self.users.policy(user, sharing, now_ns));
-            (user, own.map_or(defaults, |policy| self.settings.bounds.clamp(policy)))
-        })
-    }
-
-    fn sharing<'a>(&self, action: &'a SharedAction, level: Level, collector: Option<&str>) -> Sharing<'a> {
-        let (source, source_share) = self.sources.share(collector);
-        Sharing { action, level, source, source_share }
-    }
-
-    /// The busiest users with their parameters over all collectors, busiest first, at most `count`, and the
-    /// mean over all others, where there are any.
-    #[must_use]
-    pub fn busiest(&self, count: usize, now_ns: u64) -> (Vec<BusyUser>, Option<BucketPolicy>) {
-        let same_for_all = self.assignment(None, now_ns).defaults;
-        let sharing = self.everywhere();
-        let policy = |demand_per_s| match &sharing {
-            Some(sharing) => self.settings.bounds.clamp(sharing.policy(demand_per_s, 1.0)),
-            None => same_for_all,
-        };
-        let demands = self.users.demands(now_ns);
-        let mut all: Vec<_> =
-            demands.map(|(id, demand_per_s)| (id, demand_per_s, policy(demand_per_s))).collect();
-        let busier = |one: &(&UserId, f64, BucketPolicy), other: &(&UserId, f64, BucketPolicy)| {
-            other.1.total_cmp(&one.1).then_with(|| one.0.cmp(other.0))
-        };
-        let mut rest = None;
-        if all.len() > count {
-            all.select_nth_unstable_by(count, busier);
-            let others = all.split_off(count);
-            let mean = |of: fn(&BucketPolicy) -> f64| {
-                others.iter().map(|(_, _, policy)| of(policy)).sum::<f64>() / others.len() as f64
-            };
-            rest = Some(BucketPolicy {
-                bucket_size: mean(|p| p.bucket_size),
-                refill_rate: mean(|p| p.refill_rate),
-            });
-        }
-        all.sort_by(busier);
-        let busy = |(id, demand_per_s, policy): (&UserId, f64, BucketPolicy)| BusyUser {
-            user_id: id.clone(),
-            demand_per_s,
-            policy,
-        };
-        (all.into_iter().map(busy).collect(), rest)
-    }
-
-    /// How the total is handed out over all collectors; `None` where there is no total to hand out.
-    fn everywhere(&self) -> Option<Sharing<'_>> {
-        match &self.decision {
-            Decision::Made { action: Action::Shared(action), level, .. } => {
-                Some(Sharing { action, level: *level, source: SourceId::MAX, source_share: 1.0 })
-            }
-            _ => None,
-        }
-    }
-
-    /// A user's parameters over all collectors together.
-    fn whole_policy(&self, user: &str, now_ns: u64) -> BucketPolicy {
-        let found = self.everywhere().and_then(|sharing| self.users.whole_policy(user, &sharing, now_ns));
-        found.map_or_else(
-            || self.assignment(None, now_ns).defaults,
-            |policy| self.settings.bounds.clamp(policy),
-        )
-    }
-
-    /// Why a user's parameters are what they are.
-    #[must_use]
-    pub fn explain(&self, user: &str, now_ns: u64) -> Explanation {
-        let (policy, reason) = match self.users.ask(user, now_ns) {
-            Some(_) => (self.whole_policy(user, now_ns), self.policy(user, None, now_ns).1),
-            None => self.policy(user, None, now_ns),
-        };
-        let made = match &self.decision {
-            Decision::Unknown => None,
-            Decision::Made { observation, action, level, .. } => Some((observation, action, level)),
-        };
-        Explanation::new(self.controller.name(), policy, reason, self.users.ask(user, now_ns), made)
+        let limits = shared.iter().flat_map(|shared| &shared.dependencies);
+        let dependencies_per_s = limits.map(|dependency| dependency.admitted_per_s).collect();
+        self.users.level(&Shared { admitted_per_s, dependencies_per_s, classes: &needs }, now_ns)
     }
 }
 

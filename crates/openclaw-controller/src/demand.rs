@@ -8,6 +8,8 @@
 //! histogram is kept in units that do not decay, and the decay is one common factor applied when reading. A
 //! user is touched only when it does something.
 
+use crate::division::{Ladder, Level, Shared, divide};
+
 /// Time constant of a user's demand, in seconds.
 const DEMAND_TAU_S: f64 = 1.0;
 
@@ -34,19 +36,37 @@ struct Bin {
     sum: f64,
 }
 
-/// The demands of all users of one service.
+/// The demands of the users of one class.
+#[derive(Clone, Debug)]
+struct Histogram {
+    bins: Box<[Bin; BINS as usize]>,
+    highest_rung: i64,
+    users: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { bins: Box::new([Bin::default(); BINS as usize]), highest_rung: i64::MIN, users: 0 }
+    }
+}
+
+/// The demands of all users of one service, by class.
 #[derive(Clone, Debug)]
 pub(crate) struct Demand {
     origin_ns: u64,
-    bins: Box<[Bin; BINS as usize]>,
-    highest_rung: i64,
+    classes: Vec<Histogram>,
+    /// What a solve works on, kept for the next one.
+    ladders: Vec<Ladder>,
+    /// By how much each rung lies below the highest.
+    below: Box<[f64; BINS as usize]>,
 }
 
 impl Demand {
     /// No demand, at `now_ns`.
     #[must_use]
     pub(crate) fn new(now_ns: u64) -> Self {
-        Self { origin_ns: now_ns, bins: Box::new([Bin::default(); BINS as usize]), highest_rung: i64::MIN }
+        let below = Box::new(std::array::from_fn(|rung| (-(rung as f64) * BIN_LN).exp()));
+        Self { origin_ns: now_ns, classes: Vec::new(), ladders: Vec::new(), below }
     }
 
     fn decay_ln(&self, now_ns: u64) -> f64 {
@@ -61,103 +81,92 @@ impl Demand {
 
     /// The mark after `attempts` more attempts, without entering it in the histogram.
     #[must_use]
-    pub(crate) fn raised(&self, mark: Mark, attempts: u64, now_ns: u64) -> Mark {
-        if attempts == 0 {
+    pub(crate) fn raised(&self, mark: Mark, attempts: f64, now_ns: u64) -> Mark {
+        if attempts <= 0.0 {
             return mark;
         }
-        let added = (attempts as f64 / DEMAND_TAU_S).ln() + self.decay_ln(now_ns);
+        let added = (attempts / DEMAND_TAU_S).ln() + self.decay_ln(now_ns);
         let (high, low) = if mark.0 > added { (mark.0, added) } else { (added, mark.0) };
         Mark(high + (low - high).exp().ln_1p())
     }
 
-    /// Moves a user from one mark to another.
-    pub(crate) fn replace(&mut self, old: Mark, new: Mark) {
-        self.remove(old);
-        self.insert(new);
+    /// Moves a user from a class and a mark to others.
+    pub(crate) fn replace(&mut self, (old_class, old): (usize, Mark), (class, mark): (usize, Mark)) {
+        self.remove(old_class, old);
+        if class >= self.classes.len() {
+            self.classes.resize_with(class + 1, Histogram::default);
+        }
+        self.classes[class].insert(mark);
     }
 
+    /// Takes a user out.
+    pub(crate) fn remove(&mut self, class: usize, mark: Mark) {
+        if let Some(histogram) = self.classes.get_mut(class) {
+            histogram.remove(mark);
+        }
+    }
+
+    /// Users of a class with a demand worth counting.
+    #[must_use]
+    pub(crate) fn users(&self, class: usize) -> u64 {
+        self.classes.get(class).map_or(0, |histogram| histogram.users)
+    }
+
+    /// The level of every class of `shared`; see [`divide`].
+    pub(crate) fn level(&mut self, shared: &Shared<'_>, now_ns: u64) -> Level {
+        let decay_ln = self.decay_ln(now_ns);
+        self.ladders.resize_with(shared.classes.len(), Ladder::default);
+        for (class, ladder) in self.ladders.iter_mut().enumerate() {
+            ladder.clear();
+            if let Some(histogram) = self.classes.get(class) {
+                histogram.fill(ladder, decay_ln, &self.below);
+            }
+        }
+        divide(&self.ladders, shared)
+    }
+}
+
+impl Histogram {
     fn insert(&mut self, mark: Mark) {
         let Some((rung, relative)) = place(mark) else { return };
         let bin = &mut self.bins[slot(rung)];
         if bin.users == 0 || bin.rung < rung {
             // What stood here lies 10^8 below the newest demand: nobody's share depends on it.
+            self.users -= bin.users;
             *bin = Bin { rung, users: 0, sum: 0.0 };
         }
         if bin.rung == rung {
             bin.users += 1;
             bin.sum += relative;
+            self.users += 1;
             self.highest_rung = self.highest_rung.max(rung);
         }
     }
 
-    /// Takes a user out.
-    pub(crate) fn remove(&mut self, mark: Mark) {
+    fn remove(&mut self, mark: Mark) {
         let Some((rung, relative)) = place(mark) else { return };
         let bin = &mut self.bins[slot(rung)];
         if bin.rung == rung && bin.users > 0 {
             bin.users -= 1;
+            self.users -= 1;
             bin.sum = if bin.users == 0 { 0.0 } else { bin.sum - relative };
         }
     }
 
-    /// Users with a demand worth counting, and the level L with Σ min(L, demand) = `admitted_per_s` where the
-    /// demand exceeds it; else the level at which the largest demand keeps its share of the surplus.
-    #[must_use]
-    pub(crate) fn level(&self, admitted_per_s: f64, now_ns: u64) -> Level {
-        let decay_ln = self.decay_ln(now_ns);
-        let rungs = self.rungs(decay_ln);
-        let users: u64 = rungs.iter().map(|rung| rung.users).sum();
-        let total_per_s: f64 = rungs.iter().map(|rung| rung.per_s * rung.users as f64).sum();
-        if users == 0 || total_per_s <= 0.0 {
-            return Level { per_s: admitted_per_s, users, total_per_s: 0.0 };
-        }
-        if total_per_s <= admitted_per_s {
-            let per_s = rungs[0].per_s * admitted_per_s / total_per_s;
-            return Level { per_s, users, total_per_s };
-        }
-        let (mut above, mut below_per_s, mut per_s) = (0.0, total_per_s, 0.0);
-        for (index, rung) in rungs.iter().enumerate() {
-            above += rung.users as f64;
-            below_per_s -= rung.per_s * rung.users as f64;
-            per_s = (admitted_per_s - below_per_s) / above;
-            if rungs.get(index + 1).is_none_or(|next| per_s >= next.per_s) {
-                break;
-            }
-        }
-        Level { per_s: per_s.max(0.0), users, total_per_s }
-    }
-
     /// The occupied rungs from the highest demand down, with the mean demand on each.
-    fn rungs(&self, decay_ln: f64) -> Vec<Rung> {
-        let mut rungs = Vec::new();
-        if self.highest_rung == i64::MIN {
-            return rungs;
+    fn fill(&self, ladder: &mut Ladder, decay_ln: f64, below: &[f64; BINS as usize]) {
+        if self.users == 0 {
+            return;
         }
-        for rung in ((self.highest_rung - BINS + 1)..=self.highest_rung).rev() {
+        let highest = (self.highest_rung as f64 * BIN_LN - decay_ln).exp();
+        let rungs = ((self.highest_rung - BINS + 1)..=self.highest_rung).rev();
+        for (rung, below) in rungs.zip(below) {
             let bin = &self.bins[slot(rung)];
             if bin.rung == rung && bin.users > 0 {
-                let mean = bin.sum / bin.users as f64 * (rung as f64 * BIN_LN - decay_ln).exp();
-                rungs.push(Rung { users: bin.users, per_s: mean });
+                ladder.push(bin.users, bin.sum / bin.users as f64 * (highest * below));
             }
         }
-        rungs
     }
-}
-
-struct Rung {
-    users: u64,
-    per_s: f64,
-}
-
-/// Result of [`Demand::level`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Level {
-    /// L, in attempts per second.
-    pub(crate) per_s: f64,
-    /// Users that share.
-    pub(crate) users: u64,
-    /// Demand of all of them, in attempts per second.
-    pub(crate) total_per_s: f64,
 }
 
 fn place(mark: Mark) -> Option<(i64, f64)> {

@@ -2,7 +2,7 @@
 
 use openclaw_protocol::{BucketPolicy, Reason};
 
-use crate::demand::Level;
+use crate::division::Level;
 use crate::little_guard::LittleGuardSettings;
 use crate::observation::{Action, Observation};
 use crate::users::Ask;
@@ -40,7 +40,8 @@ impl Explanation {
         if let Some((_, Action::Shared(shared), level)) = made {
             decided.push(("admittedPerS", shared.admitted_per_s));
             decided.extend(shared.guard_s.map(|guard_s| ("guardS", guard_s)));
-            decided.extend([("levelPerS", level.per_s), ("usersSharing", level.users as f64)]);
+            let class = ask.map_or(0, |ask| ask.class);
+            decided.extend([("levelPerS", level.of(class)), ("usersSharing", level.users as f64)]);
             decided.push(("demandOfAllPerS", level.total_per_s));
         }
         if let Some(ask) = ask {
@@ -84,9 +85,10 @@ fn sentence(
         );
     };
     let scarce = level.total_per_s > shared.admitted_per_s;
-    let share = match (scarce, ask.demand_per_s > level.per_s) {
-        (true, true) => format!("more than the common level of {:.1}/s, so it gets that level", level.per_s),
-        (true, false) => format!("less than the common level of {:.1}/s, so all of it is met", level.per_s),
+    let level_per_s = level.of(ask.class);
+    let share = match (scarce, ask.demand_per_s > level_per_s) {
+        (true, true) => format!("more than the common level of {level_per_s:.1}/s, so it gets that level"),
+        (true, false) => format!("less than the common level of {level_per_s:.1}/s, so all of it is met"),
         (false, _) => "and there is enough for everyone".to_owned(),
     };
     format!("{state}; this user asks for {:.1}/s, {share}: {:.1}/s", ask.demand_per_s, policy.refill_rate)

@@ -3,6 +3,11 @@
 //! Reports arrive when they arrive, and a lost one makes the next cover twice the time. A filter with a fixed
 //! weight per sample would then be wrong; these weigh by duration.
 
+use std::collections::VecDeque;
+
+/// Seconds that [`LowestOf`] looks back.
+const LOWEST_OF_S: usize = 30;
+
 /// Exponentially weighted mean rate of a counter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RateFilter {
@@ -25,6 +30,11 @@ impl RateFilter {
         let share = 1.0 - (-interval_s / self.tau_s).exp();
         self.weighted += share * (count / interval_s - self.weighted);
         self.weight += share * (1.0 - self.weight);
+    }
+
+    /// Forgets what happened, not for how long it was watched.
+    pub(crate) fn clear(&mut self) {
+        self.weighted = 0.0;
     }
 
     /// Things per second. Divided by the weight so far, so that the first samples count in full instead of
@@ -58,6 +68,82 @@ impl FadingMax {
     }
 }
 
+/// Mean of samples that count less the older they are. While there are none, the last mean stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DecayedMean {
+    tau_s: f64,
+    sum: f64,
+    weight: f64,
+}
+
+impl DecayedMean {
+    /// Weight below which a mean no longer fades: it is forgotten with the next sample anyway.
+    const WEIGHT_MIN: f64 = 1e-3;
+
+    pub(crate) fn new(tau_s: f64) -> Self {
+        Self { tau_s, sum: 0.0, weight: 0.0 }
+    }
+
+    pub(crate) fn add(&mut self, value: f64, weight: f64) {
+        if value.is_finite() {
+            self.sum += value * weight;
+            self.weight += weight;
+        }
+    }
+
+    /// Lets `interval_s` seconds pass.
+    pub(crate) fn decay(&mut self, interval_s: f64) {
+        if self.weight > Self::WEIGHT_MIN {
+            let left = (-interval_s / self.tau_s).exp();
+            self.sum *= left;
+            self.weight *= left;
+        }
+    }
+
+    pub(crate) fn mean(&self) -> Option<f64> {
+        (self.weight > 0.0).then(|| self.sum / self.weight)
+    }
+
+    /// Samples that the mean is taken over, older ones counting less.
+    pub(crate) fn weight(&self) -> f64 {
+        self.weight
+    }
+}
+
+/// Lowest value of the last thirty seconds that had any; a second without says nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct LowestOf {
+    seconds: VecDeque<f64>,
+    open: f64,
+}
+
+impl Default for LowestOf {
+    fn default() -> Self {
+        Self { seconds: VecDeque::with_capacity(LOWEST_OF_S), open: f64::INFINITY }
+    }
+}
+
+impl LowestOf {
+    pub(crate) fn add(&mut self, value: f64) {
+        self.open = self.open.min(value);
+    }
+
+    pub(crate) fn close_second(&mut self) {
+        if self.open.is_finite() {
+            if self.seconds.len() == LOWEST_OF_S {
+                self.seconds.pop_front();
+            }
+            self.seconds.push_back(self.open);
+            self.open = f64::INFINITY;
+        }
+    }
+
+    pub(crate) fn value(&self) -> Option<f64> {
+        let lowest = self.seconds.iter().copied().fold(self.open, f64::min);
+        lowest.is_finite().then_some(lowest)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +166,37 @@ mod tests {
         short.add(10.0, 0.1);
         long.add(20.0, 0.2);
         assert!((short.per_s() - long.per_s()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_decayed_mean_follows_its_samples_and_stands_without_them() {
+        let mut mean = DecayedMean::new(5.0);
+        assert_eq!(mean.mean(), None);
+        mean.add(3.0, 1.0);
+        for _ in 0..100_000 {
+            mean.decay(0.1);
+        }
+        assert!((mean.mean().unwrap() - 3.0).abs() < 1e-9);
+        mean.add(f64::INFINITY, 1.0);
+        mean.add(7.0, 1.0);
+        assert!((mean.mean().unwrap() - 7.0).abs() < 0.01, "what is old hardly counts");
+    }
+
+    #[test]
+    fn the_lowest_is_forgotten_after_thirty_seconds_with_others() {
+        let mut lowest = LowestOf::default();
+        lowest.add(1.0);
+        lowest.close_second();
+        for _ in 0..60 {
+            lowest.close_second();
+        }
+        assert_eq!(lowest.value(), Some(1.0), "silence says nothing");
+        for _ in 0..30 {
+            lowest.add(2.0);
+            lowest.add(5.0);
+            lowest.close_second();
+        }
+        assert_eq!(lowest.value(), Some(2.0));
     }
 
     #[test]

@@ -7,9 +7,13 @@
 
 mod bounds;
 mod catalogue;
+mod class_cost;
+mod classes;
 mod classical;
 mod control_loop;
 mod demand;
+mod dependencies;
+mod division;
 mod explanation;
 mod filter;
 mod gate;

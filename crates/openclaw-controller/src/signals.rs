@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use openclaw_protocol::Totals;
 
-use crate::filter::{FadingMax, RateFilter};
+use crate::classes::MeanCosts;
+use crate::filter::{FadingMax, LowestOf, RateFilter};
 use crate::latency::LatencyWindow;
 use crate::observation::Observation;
 use crate::parts::{PerClass, PerDependency};
@@ -12,8 +13,6 @@ use crate::parts::{PerClass, PerDependency};
 pub(crate) const FAST_S: f64 = 0.25;
 pub(crate) const SLOW_S: f64 = 2.5;
 pub(crate) const PEAK_S: f64 = 30.0;
-/// Seconds over which the base is the lowest median.
-const BASE_WINDOW: usize = 30;
 
 /// Rates of one source, from its cumulative counters.
 #[derive(Clone, Debug)]
@@ -59,6 +58,11 @@ impl Flow {
         attempts
     }
 
+    /// Where the counter of completions stands.
+    pub(crate) fn completed(&self) -> u64 {
+        self.totals.completed
+    }
+
     /// Offered per second, averaged over 2.5 s.
     pub(crate) fn demand_per_s(&self) -> f64 {
         self.demand_slow.per_s()
@@ -71,6 +75,39 @@ impl Flow {
     }
 }
 
+/// What was in flight at the last ticks.
+#[derive(Clone, Debug)]
+pub(crate) struct InFlight {
+    before: VecDeque<f64>,
+}
+
+impl InFlight {
+    /// Nothing was in flight.
+    pub(crate) fn new(ticks_per_s: usize) -> Self {
+        Self { before: vec![0.0; fast_ticks(ticks_per_s)].into() }
+    }
+
+    /// What is in flight at this tick; returns by how much it changed over 200 ms.
+    pub(crate) fn change(&mut self, in_flight: f64) -> f64 {
+        self.before.push_back(in_flight);
+        in_flight - self.before.pop_front().unwrap_or(in_flight)
+    }
+}
+
+/// Ticks in 200 ms.
+fn fast_ticks(ticks_per_s: usize) -> usize {
+    (ticks_per_s / 5).max(1)
+}
+
+/// What is in flight, and since when nothing completed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Underway {
+    /// Ratings in flight.
+    pub(crate) in_flight: f64,
+    /// When a completion was last reported.
+    pub(crate) completed_ns: u64,
+}
+
 /// Signals of one service.
 #[derive(Clone, Debug)]
 pub(crate) struct Signals {
@@ -79,7 +116,10 @@ pub(crate) struct Signals {
     ticks_per_s: usize,
     tick: usize,
     peak: FadingMax,
-    medians_s: VecDeque<f64>,
+    in_flight: InFlight,
+    /// When nothing was last in flight.
+    idle_ns: u64,
+    medians_s: LowestOf,
     base_s: Option<f64>,
 }
 
@@ -94,7 +134,9 @@ impl Signals {
             ticks_per_s,
             tick: 0,
             peak: FadingMax::new(PEAK_S),
-            medians_s: VecDeque::with_capacity(BASE_WINDOW),
+            in_flight: InFlight::new(ticks_per_s),
+            idle_ns: 0,
+            medians_s: LowestOf::default(),
             base_s: None,
         }
     }
@@ -104,23 +146,31 @@ impl Signals {
         self.latencies.add(latency_s);
     }
 
-    /// What a controller sees now; `None` until a finite latency was seen. Closes the tick.
+    /// What a controller sees now; `None` until a finite latency was seen. Closes the tick. `costs` turn ratings
+    /// into work units, and `unloaded_s` is the time that a request takes while nobody waits, where that is measured.
     pub(crate) fn observe<'a>(
         &mut self,
         flows: impl Iterator<Item = &'a Flow>,
-        in_flight: f64,
+        underway: Underway,
+        costs: &MeanCosts,
+        unloaded_s: Option<f64>,
         now_ns: u64,
     ) -> Option<Observation> {
+        let in_flight = underway.in_flight * costs.accepted_fast;
+        let in_flight_change = self.in_flight.change(in_flight);
+        if in_flight <= 0.0 {
+            self.idle_ns = now_ns;
+        }
+        let progress_ns = underway.completed_ns.max(self.idle_ns);
         let last_second = self.latencies.quantiles(self.ticks_per_s, self.slo_s);
         self.learn_base(last_second.map(|found| found.p50_s));
-        let fast_ticks = (self.ticks_per_s / 5).max(1);
-        let fast = self.latencies.quantiles(fast_ticks, self.slo_s).or(last_second);
+        let fast = self.latencies.quantiles(fast_ticks(self.ticks_per_s), self.slo_s).or(last_second);
         self.latencies.turn();
 
         let mut seen = Observation {
             now_ns,
             slo_s: self.slo_s,
-            base_s: self.base_s?,
+            base_s: unloaded_s.filter(|_| self.base_s.is_some()).or(self.base_s)?,
             p50_s: last_second.map_or(0.0, |found| found.p50_s),
             p95_s: last_second.map_or(0.0, |found| found.p95_s),
             p95_fast_s: fast.map_or(0.0, |found| found.p95_s),
@@ -128,8 +178,8 @@ impl Signals {
             late_fraction_fast: fast.map_or(0.0, |found| found.late_fraction),
             samples: last_second.map_or(0, |found| found.samples),
             in_flight,
-            in_flight_change: 0.0,
-            since_completion_s: 0.0,
+            in_flight_change,
+            since_completion_s: now_ns.saturating_sub(progress_ns) as f64 / crate::NS_PER_S,
             feedback_age_s: 0.0,
             throughput_fast_per_s: 0.0,
             throughput_slow_per_s: 0.0,
@@ -149,6 +199,12 @@ impl Signals {
             seen.demand_slow_per_s += flow.demand_slow.per_s();
             seen.failed_fast_per_s += flow.failed_fast.per_s();
         }
+        seen.throughput_fast_per_s *= costs.completed_fast;
+        seen.throughput_slow_per_s *= costs.completed_slow;
+        seen.accepted_fast_per_s *= costs.accepted_fast;
+        seen.demand_fast_per_s *= costs.offered_fast;
+        seen.demand_slow_per_s *= costs.offered_slow;
+        seen.failed_fast_per_s *= costs.accepted_fast;
         self.peak.add(seen.throughput_slow_per_s, now_ns);
         seen.throughput_peak_per_s = self.peak.value();
         Some(seen)
@@ -159,14 +215,11 @@ impl Signals {
     fn learn_base(&mut self, median_s: Option<f64>) {
         let Some(median_s) = median_s.filter(|median| median.is_finite()) else { return };
         if self.tick.is_multiple_of(self.ticks_per_s) {
-            if self.medians_s.len() == BASE_WINDOW {
-                self.medians_s.pop_front();
-            }
-            self.medians_s.push_back(median_s);
+            self.medians_s.add(median_s);
+            self.medians_s.close_second();
         }
         self.tick += 1;
-        let lowest = self.medians_s.iter().copied().fold(median_s, f64::min);
-        self.base_s = Some(lowest);
+        self.base_s = self.medians_s.value().map(|lowest| lowest.min(median_s));
     }
 }
 
@@ -178,16 +231,22 @@ mod tests {
         Totals { attempts, accepted: attempts, throttled: 0, completed: attempts, failed: 0 }
     }
 
+    /// What is seen at time 0, all requests being plain.
+    fn observe(signals: &mut Signals, flows: &[Flow], in_flight: f64) -> Option<Observation> {
+        let underway = Underway { in_flight, completed_ns: 0 };
+        signals.observe(flows.iter(), underway, &MeanCosts::PLAIN, None, 0)
+    }
+
     #[test]
     fn nothing_is_observed_before_the_first_latency() {
         let mut signals = Signals::new(0.2, 10);
         let flow = Flow::new(Totals::default());
-        assert_eq!(signals.observe(std::iter::once(&flow), 0.0, 0), None);
+        assert_eq!(observe(&mut signals, std::slice::from_ref(&flow), 0.0), None);
         signals.add_latency(f64::INFINITY);
-        assert_eq!(signals.observe(std::iter::once(&flow), 0.0, 0), None, "a timeout tells no base");
+        assert_eq!(observe(&mut signals, std::slice::from_ref(&flow), 0.0), None, "a timeout tells no base");
         signals.add_latency(0.02);
         signals.add_latency(0.02);
-        assert!(signals.observe(std::iter::once(&flow), 0.0, 0).is_some());
+        assert!(observe(&mut signals, std::slice::from_ref(&flow), 0.0).is_some());
     }
 
     #[test]
@@ -197,7 +256,7 @@ mod tests {
         let (mut one, mut two) = (Flow::new(Totals::default()), Flow::new(Totals::default()));
         one.advance(totals(10), 0.1);
         two.advance(totals(30), 0.1);
-        let seen = signals.observe([one, two].iter(), 3.0, 0).unwrap();
+        let seen = observe(&mut signals, &[one, two], 3.0).unwrap();
         assert!((seen.demand_fast_per_s - 400.0).abs() < 1e-9);
         assert!((seen.throughput_slow_per_s - 400.0).abs() < 1e-9);
     }
@@ -209,7 +268,7 @@ mod tests {
             let mut base_s = 0.0;
             for _ in 0..seconds {
                 signals.add_latency(latency_s);
-                base_s = signals.observe(std::iter::empty(), 0.0, 0).unwrap().base_s;
+                base_s = observe(&mut signals, &[], 0.0).unwrap().base_s;
             }
             base_s
         };

@@ -8,7 +8,7 @@ use openclaw_protocol::{Outcome, Totals};
 
 use crate::NS_PER_S;
 use crate::control_loop::Report;
-use crate::signals::Flow;
+use crate::signals::{Flow, Underway};
 use crate::users::SourceId;
 
 /// The source of events that come without an envelope.
@@ -41,6 +41,7 @@ pub(crate) struct Sources {
     sources_max: usize,
     direct: Source,
     direct_totals: Totals,
+    completed_ns: u64,
 }
 
 /// What a report is.
@@ -59,6 +60,8 @@ pub(crate) struct News {
     pub(crate) attempts: u64,
     /// Whether it only tells where the counters stand.
     pub(crate) baseline: bool,
+    /// Since the collector's last report, in seconds.
+    pub(crate) interval_s: f64,
 }
 
 impl Sources {
@@ -69,6 +72,7 @@ impl Sources {
             sources_max,
             direct: Source::new(DIRECT, 0, Totals::default()),
             direct_totals: Totals::default(),
+            completed_ns: 0,
         }
     }
 
@@ -101,12 +105,16 @@ impl Sources {
             }
         };
         let Some(source) = self.by_name.get_mut(&info.id) else { return Advance::Full };
-        let attempts = source.flow.advance(report.totals, interval_s.max(INTERVAL_MIN_S));
+        let interval_s = interval_s.max(INTERVAL_MIN_S);
+        if report.totals.completed > source.flow.completed() {
+            self.completed_ns = now_ns;
+        }
+        let attempts = source.flow.advance(report.totals, interval_s);
         source.seq = report.seq;
         source.in_flight = f64::from(report.in_flight);
         source.round_trip_s = report.round_trip_s.filter(|s| s.is_finite()).unwrap_or(0.0).max(0.0);
         source.seen_ns = now_ns;
-        Advance::News(News { source: source.id, attempts, baseline })
+        Advance::News(News { source: source.id, attempts, baseline, interval_s })
     }
 
     /// Counts an event that came without an envelope.
@@ -121,6 +129,9 @@ impl Sources {
             self.direct.in_flight = f64::from(in_flight);
         }
         self.direct.seen_ns = now_ns;
+        if outcome == Outcome::Accepted {
+            self.completed_ns = now_ns;
+        }
     }
 
     /// Closes a tick of `interval_s` seconds: counts what came without an envelope, and forgets collectors that
@@ -138,9 +149,10 @@ impl Sources {
         self.all().map(|source| &source.flow)
     }
 
-    /// Ratings in flight at all collectors.
-    pub(crate) fn in_flight(&self) -> f64 {
-        self.all().map(|source| source.in_flight).sum()
+    /// Ratings in flight at all collectors, and when one was last seen to complete.
+    pub(crate) fn underway(&self) -> Underway {
+        let in_flight = self.all().map(|source| source.in_flight).sum();
+        Underway { in_flight, completed_ns: self.completed_ns }
     }
 
     /// Time since anything was last reported, and the time that the newest collector's reports and answers take on

@@ -7,8 +7,10 @@
 use indexmap::IndexMap;
 use openclaw_protocol::{BucketPolicy, UserId};
 
-use crate::demand::{Demand, Level, Mark};
+use crate::demand::{Demand, Mark};
+use crate::division::{Level, Shared};
 use crate::observation::SharedAction;
+use crate::parts::CLASSES_MAX;
 
 /// Identifies a collector for as long as the loop lives.
 pub(crate) type SourceId = u32;
@@ -23,6 +25,7 @@ const FORGOTTEN_PER_S: f64 = 1e-3;
 
 #[derive(Clone, Debug)]
 struct User {
+    class: usize,
     mark: Mark,
     seen_ns: u64,
     parts: Vec<Part>,
@@ -37,9 +40,38 @@ struct Part {
     mark: Mark,
 }
 
+/// A user's counters at one collector, as a report has them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Counted {
+    pub(crate) source: SourceId,
+    /// The number of its class.
+    pub(crate) class: usize,
+    /// Offered and refused since the collector's epoch.
+    pub(crate) attempts: u64,
+    pub(crate) throttled: u64,
+    /// Whether the counters only show where the counting stands.
+    pub(crate) baseline: bool,
+}
+
+/// What a report adds to a user's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Added {
+    pub(crate) attempts: u64,
+    pub(crate) throttled: u64,
+}
+
+impl Added {
+    /// Adds more of the same.
+    pub(crate) fn add(&mut self, attempts: u64, throttled: u64) {
+        self.attempts = self.attempts.saturating_add(attempts);
+        self.throttled = self.throttled.saturating_add(throttled);
+    }
+}
+
 /// A user's demand, as an explanation shows it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ask {
+    pub(crate) class: usize,
     pub(crate) demand_per_s: f64,
     /// Refused since the collectors' epochs, and offered.
     pub(crate) throttled: u64,
@@ -50,7 +82,9 @@ pub(crate) struct Ask {
 pub(crate) struct Users {
     table: IndexMap<UserId, User>,
     demand: Demand,
+    /// What users that are not tracked offer, in work units, and the mean cost of it.
     newcomers: Mark,
+    newcomers_cost: f64,
     users_max: usize,
     ttl_ns: u64,
     hand: usize,
@@ -62,6 +96,7 @@ impl Users {
             table: IndexMap::new(),
             demand: Demand::new(now_ns),
             newcomers: Mark::default(),
+            newcomers_cost: 1.0,
             users_max,
             ttl_ns,
             hand: 0,
@@ -72,20 +107,14 @@ impl Users {
         self.table.len()
     }
 
-    /// Takes a user's cumulative counters from a collector. `baseline` says that they only show where the
-    /// counting stands. Returns the attempts of a user tracked before, or `None` for a newcomer.
-    pub(crate) fn record(
-        &mut self,
-        id: &UserId,
-        source: SourceId,
-        (attempts, throttled): (u64, u64),
-        baseline: bool,
-        now_ns: u64,
-    ) -> Option<u64> {
+    /// Takes a user's cumulative counters from a collector. Returns what they add for a user tracked before, or
+    /// `None` for a newcomer.
+    pub(crate) fn record(&mut self, id: &UserId, counted: Counted, now_ns: u64) -> Option<Added> {
+        let Counted { source, class, attempts, throttled, baseline } = counted;
         let Some(user) = self.table.get_mut(id) else {
             if self.table.len() < self.users_max {
                 let part = Part { source, attempts, throttled, mark: Mark::default() };
-                let user = User { mark: Mark::default(), seen_ns: now_ns, parts: vec![part] };
+                let user = User { class, mark: Mark::default(), seen_ns: now_ns, parts: vec![part] };
                 self.table.insert(id.clone(), user);
             }
             return None;
@@ -97,42 +126,69 @@ impl Users {
             user.parts.push(Part { source, attempts, throttled, mark: Mark::default() });
             return None;
         };
-        // Counters that went back began anew: the collector forgot an idle user, or restarted.
-        let since = if attempts >= part.attempts { attempts - part.attempts } else { attempts };
+        let added =
+            Added { attempts: since(part.attempts, attempts), throttled: since(part.throttled, throttled) };
         (part.attempts, part.throttled) = (attempts, throttled);
         if baseline {
-            return Some(0);
+            return Some(Added::default());
         }
-        part.mark = self.demand.raised(part.mark, since, now_ns);
-        let mark = self.demand.raised(user.mark, since, now_ns);
-        self.demand.replace(user.mark, mark);
-        user.mark = mark;
-        Some(since)
+        part.mark = self.demand.raised(part.mark, added.attempts as f64, now_ns);
+        let mark = self.demand.raised(user.mark, added.attempts as f64, now_ns);
+        self.demand.replace((user.class, user.mark), (class, mark));
+        (user.class, user.mark) = (class, mark);
+        Some(added)
     }
 
     /// Counts one attempt by a user that no collector counts.
-    pub(crate) fn record_one(&mut self, id: &UserId, source: SourceId, throttled: bool, now_ns: u64) {
+    pub(crate) fn record_one(
+        &mut self,
+        id: &UserId,
+        source: SourceId,
+        class: usize,
+        throttled: bool,
+        now_ns: u64,
+    ) {
         let before = self
             .table
             .get(id)
             .and_then(|user| user.parts.iter().find(|part| part.source == source))
             .map_or((0, 0), |part| (part.attempts, part.throttled));
+        let counted = Counted { source, class, attempts: before.0, throttled: before.1, baseline: true };
         if before == (0, 0) {
             // Introduces the user, so that its first attempt counts as its own.
-            self.record(id, source, (0, 0), true, now_ns);
+            self.record(id, counted, now_ns);
         }
-        self.record(id, source, (before.0 + 1, before.1 + u64::from(throttled)), false, now_ns);
+        let (attempts, throttled) = (before.0 + 1, before.1 + u64::from(throttled));
+        self.record(id, Counted { attempts, throttled, baseline: false, ..counted }, now_ns);
     }
 
-    /// Counts attempts by users that were not tracked when they made them.
-    pub(crate) fn record_newcomers(&mut self, attempts: u64, now_ns: u64) {
-        let mark = self.demand.raised(self.newcomers, attempts, now_ns);
-        self.demand.replace(self.newcomers, mark);
+    /// Counts attempts, by class, of users that were not tracked when they made them, at the classes' costs.
+    pub(crate) fn record_newcomers(
+        &mut self,
+        attempts: &[f64; CLASSES_MAX],
+        costs: &[f64; CLASSES_MAX],
+        now_ns: u64,
+    ) {
+        let offered: f64 = attempts.iter().sum();
+        let work: f64 = attempts.iter().zip(costs).map(|(attempts, cost)| attempts * cost).sum();
+        let before = self.demand.per_s(self.newcomers, now_ns);
+        let mark = self.demand.raised(self.newcomers, work, now_ns);
+        if work > 0.0 {
+            // The mean over what is still remembered of them and what is new.
+            self.newcomers_cost = (before + work) / (before / self.newcomers_cost + offered);
+        }
+        self.demand.replace((0, self.newcomers), (0, mark));
         self.newcomers = mark;
     }
 
-    pub(crate) fn level(&self, admitted_per_s: f64, now_ns: u64) -> Level {
-        self.demand.level(admitted_per_s, now_ns)
+    /// How much each user of a class gets at most; all resources are shared out.
+    pub(crate) fn level(&mut self, shared: &Shared<'_>, now_ns: u64) -> Level {
+        self.demand.level(shared, now_ns)
+    }
+
+    /// Users of a class with a demand worth counting.
+    pub(crate) fn of_class(&self, class: usize) -> u64 {
+        self.demand.users(class)
     }
 
     /// Forgets users idle for longer than a lease lasts; looks at a part of the table per call.
@@ -145,7 +201,7 @@ impl Users {
             }
             match self.table.get_index(self.hand) {
                 Some((_, user)) if now_ns.saturating_sub(user.seen_ns) > self.ttl_ns => {
-                    self.demand.remove(user.mark);
+                    self.demand.remove(user.class, user.mark);
                     // The last entry takes its place and is looked at next.
                     self.table.swap_remove_index(self.hand);
                 }
@@ -158,6 +214,7 @@ impl Users {
     pub(crate) fn ask(&self, id: &str, now_ns: u64) -> Option<Ask> {
         let user = self.table.get(id)?;
         Some(Ask {
+            class: user.class,
             demand_per_s: self.demand.per_s(user.mark, now_ns),
             throttled: user.parts.iter().map(|part| part.throttled).sum(),
             attempts: user.parts.iter().map(|part| part.attempts).sum(),
@@ -174,24 +231,32 @@ impl Users {
             None => 0.0,
         };
         let share = COMMON_SHARE * sharing.source_share + (1.0 - COMMON_SHARE) * own;
-        Some(sharing.policy(demand_per_s, share))
+        Some(sharing.policy(user.class, demand_per_s, share))
     }
 
     /// The parameters of a tracked user over all collectors, before the operator's bounds.
     pub(crate) fn whole_policy(&self, id: &str, sharing: &Sharing<'_>, now_ns: u64) -> Option<BucketPolicy> {
         let user = self.table.get(id)?;
-        Some(sharing.policy(self.demand.per_s(user.mark, now_ns), 1.0))
+        Some(sharing.policy(user.class, self.demand.per_s(user.mark, now_ns), 1.0))
     }
 
     /// The parameters of all newcomers together at one collector, before the operator's bounds.
     pub(crate) fn newcomers_policy(&self, sharing: &Sharing<'_>, now_ns: u64) -> BucketPolicy {
-        sharing.policy(self.demand.per_s(self.newcomers, now_ns), sharing.source_share)
+        // Their demand is in work units, like that of plain users; a token is a rating.
+        let share = sharing.source_share / self.newcomers_cost;
+        sharing.policy(0, self.demand.per_s(self.newcomers, now_ns), share)
     }
 
-    /// Every tracked user with its demand in attempts per second.
-    pub(crate) fn demands(&self, now_ns: u64) -> impl Iterator<Item = (&UserId, f64)> {
-        self.table.iter().map(move |(id, user)| (id, self.demand.per_s(user.mark, now_ns)))
+    /// Every tracked user with its class and its demand in attempts per second.
+    pub(crate) fn demands(&self, now_ns: u64) -> impl Iterator<Item = (&UserId, usize, f64)> {
+        self.table.iter().map(move |(id, user)| (id, user.class, self.demand.per_s(user.mark, now_ns)))
     }
+}
+
+/// What a counter that stood at `then` adds. One that went back began anew: the collector forgot an idle user, or
+/// restarted.
+fn since(then: u64, now: u64) -> u64 {
+    now.checked_sub(then).unwrap_or(now)
 }
 
 /// How one tick's total is handed out at one collector.
@@ -205,12 +270,11 @@ pub(crate) struct Sharing<'a> {
 }
 
 impl Sharing<'_> {
-    /// A user gets the common level, but no more than a multiple of what it asks for, and never less than an
+    /// A user gets the level of its class, but no more than a multiple of what it asks for, and never less than an
     /// equal part of everything: a user with no accepted event gets no answer, and would stay locked out.
-    pub(crate) fn policy(&self, demand_per_s: f64, share: f64) -> BucketPolicy {
-        let equal_part = self.action.admitted_per_s / self.level.users.max(1) as f64;
-        let wanted = (self.action.headroom * demand_per_s).max(equal_part);
-        let refill_rate = wanted.min(self.level.per_s.max(0.0)) * share;
+    pub(crate) fn policy(&self, class: usize, demand_per_s: f64, share: f64) -> BucketPolicy {
+        let wanted = (self.action.headroom * demand_per_s).max(self.level.equal_part_of(class));
+        let refill_rate = wanted.min(self.level.of(class)) * share;
         BucketPolicy { bucket_size: (self.action.bucket_s * refill_rate).max(1.2), refill_rate }
     }
 }

@@ -4,6 +4,7 @@ use openclaw_protocol::{ItemId, UserId};
 use proptest::prelude::*;
 
 use super::*;
+use crate::observation::SharedAction;
 use crate::{Aimd, AimdSettings, Fixed};
 
 const TICK_NS: u64 = 100_000_000;
