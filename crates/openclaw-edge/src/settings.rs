@@ -10,6 +10,9 @@ use openclaw_protocol::ScoreRange;
 pub struct EdgeSettings {
     /// Which controller decides.
     pub controller: ControllerKind,
+    /// Its parameters in the order of [`ControllerKind::parameters`], tuned ones for example; without any it is the
+    /// published controller, and static and AIMD are what is configured.
+    pub controller_values: Vec<f64>,
     /// Settings of every service's loop.
     pub control: LoopSettings,
     /// Settings of AIMD.
@@ -32,6 +35,7 @@ impl Default for EdgeSettings {
     fn default() -> Self {
         Self {
             controller: ControllerKind::LittleGuard,
+            controller_values: Vec::new(),
             control: LoopSettings::default(),
             aimd: AimdSettings::default(),
             scores: ScoreRange::default(),
@@ -46,6 +50,9 @@ impl Default for EdgeSettings {
 
 impl EdgeSettings {
     pub(crate) fn new_controller(&self) -> Box<dyn Controller> {
+        if !self.controller_values.is_empty() {
+            return self.controller.build(self.control.start_per_s, &self.controller_values);
+        }
         match self.controller {
             // What is configured for everybody, to the last digit.
             ControllerKind::Static => Box::new(Fixed::new(self.control.defaults)),
@@ -65,5 +72,14 @@ mod tests {
             let settings = EdgeSettings { controller: kind, ..EdgeSettings::default() };
             assert_eq!(settings.new_controller().name(), kind.name());
         }
+    }
+
+    #[test]
+    fn tuned_values_reach_the_controller() {
+        let mut settings = EdgeSettings { controller: ControllerKind::Seda, ..EdgeSettings::default() };
+        assert!(!settings.new_controller().guards(), "SEDA as published has buckets alone");
+        settings.controller_values = settings.controller.defaults();
+        *settings.controller_values.last_mut().unwrap() = 0.5;
+        assert!(settings.new_controller().guards());
     }
 }

@@ -4,8 +4,8 @@
 //! once a second. `deploy_rl.py` and `transfer_learning.py`: a policy over (goodput / R, p95) answers a in [-.5, .5],
 //! R *= 1 + a, R at most 1.1 times what is offered. The published weights belong to another system, so the policy is
 //! written out as the rule that its reward teaches: down by how late and by how much of R comes to nothing, up by how
-//! early, as far as R is in use. Both run all the time; the original's trigger, a processor busier than 80 %, is not
-//! seen from here.
+//! early, as far as R is in use; its gains are this project's and meant to be tuned. Both run all the time; the
+//! original's trigger, a processor busier than 80 %, is not seen from here.
 
 use super::{Pace, Parameter, Total, settings, tame};
 use crate::observation::{Action, Controller, Observation};
@@ -68,7 +68,7 @@ settings! {
         /// a for the part of R that is not goodput, negated, where p95 is over the goal.
         unmet: Parameter::log("unmet", 0.01, 2.0, 0.3);
         /// a for each SLO that p95 is under the goal, where R is in use.
-        early: Parameter::log("early", 0.01, 1.0, 0.1);
+        early: Parameter::log("early", 0.01, 1.0, 0.3);
         /// Bound of a, on both sides.
         step_most: Parameter::even("stepMost", 0.05, 0.8, 0.5);
         /// R is at most this multiple of what is offered.
@@ -149,8 +149,8 @@ mod tests {
     #[test]
     fn the_step_goes_up_by_how_early_as_far_as_the_total_is_in_use() {
         let mut step = TopFullStep::new(1000.0, TopFullStepSettings::default());
-        // p95 is .25 SLO, .65 under the goal; 600 of 1000 are goodput: a = .1 x .65 x .6.
-        assert!((admitted(&mut step, &busy()) - 1039.0).abs() < 1e-9);
+        // p95 is .25 SLO, .65 under the goal; 600 of 1000 are goodput: a = .3 x .65 x .6.
+        assert!((admitted(&mut step, &busy()) - 1117.0).abs() < 1e-9);
     }
 
     #[test]
