@@ -316,3 +316,6 @@ impl<A: Admission> Engine<A> {
         self.tally.finish(&self.world, controller, decisions, &self.fairness)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -174,3 +174,6 @@ impl Fairness {
         &self.accounts
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,3 +69,51 @@ fn ratio(own: f64, best: f64) -> f64 {
         1.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Figures;
+
+    fn run(good_work: f64, in_slo: f64, fair: f64) -> Run {
+        let figures = Figures {
+            good_work,
+            good_work_in_slo: in_slo,
+            fair_work_in_slo: fair,
+            entitled_work: 1000.0,
+            well_behaved: 50,
+            well_behaved_throttled: 5,
+            ..Figures::default()
+        };
+        Run {
+            scenario: "hand-made".into(),
+            seed: 1,
+            controller: "hand".into(),
+            figures,
+            whole: figures,
+            windows: 20,
+            windows_over_slo: 3,
+            p50_ms: Some(20.0),
+            p95_ms: Some(190.0),
+            p99_ms: None,
+            jain: 0.9,
+            recovery_s: None,
+            oscillation: 0.1,
+            decisions: 200,
+            timeline: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn scores_are_shares_of_what_the_oracle_did() {
+        let scores = score(&run(900.0, 800.0, 600.0), &run(1000.0, 1000.0, 960.0));
+        assert_eq!((scores.g, scores.j, scores.jf), (0.9, 0.8, 0.625));
+        assert_eq!((scores.over_slo, scores.well_behaved_throttled, scores.of_work_bound), (0.15, 0.1, 0.9));
+    }
+
+    #[test]
+    fn luck_is_capped_and_nothing_out_of_nothing_is_all() {
+        let scores = score(&run(900.0, 0.0, 5.0), &run(500.0, 0.0, 0.0));
+        assert_eq!((scores.g, scores.j, scores.jf), (1.2, 1.0, 1.2));
+    }
+}

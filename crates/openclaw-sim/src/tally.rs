@@ -239,3 +239,6 @@ fn oscillation(timeline: &[TimelinePoint]) -> f64 {
     let changes = logs.windows(2).map(|pair| (pair[1] - pair[0]).abs());
     if logs.len() < 2 { 0.0 } else { changes.sum::<f64>() / (logs.len() - 1) as f64 }
 }
+
+#[cfg(test)]
+mod tests;
