@@ -1,3 +1,5 @@
+//! Shares and F worked out by hand: a property test would only repeat the arithmetic.
+
 use std::sync::Arc;
 
 use openclaw_scenario::ScenarioFile;

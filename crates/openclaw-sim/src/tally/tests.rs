@@ -1,3 +1,5 @@
+//! Windows and scores of courses whose every request is put in by hand: a simulated one would hide the rules.
+
 use std::sync::Arc;
 
 use openclaw_scenario::{Arrival, demo};
