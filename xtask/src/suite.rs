@@ -5,6 +5,8 @@
 
 mod deny;
 mod loom;
+mod onnx;
+mod python;
 mod steps;
 mod tools;
 

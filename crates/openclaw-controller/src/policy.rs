@@ -9,6 +9,7 @@
 //! computed in two ways.
 
 mod action;
+mod artifact;
 mod elementary;
 mod features;
 mod forward;
@@ -17,10 +18,15 @@ mod head;
 mod kernel;
 mod learned;
 mod network;
+mod onnx;
 mod output;
 mod schema;
 
 pub use action::{DiscreteActions, PolicyAction};
+pub use artifact::{
+    ARTIFACT_BYTES_MAX, ARTIFACT_FORMAT, Artifact, ArtifactError, ArtifactInfo, EXAMPLES, Provenance,
+    VERSION_BYTES_MAX,
+};
 pub use elementary::{exp, ln};
 pub use features::{FeatureBuilder, SlotClasses};
 pub use forward::{Forward, Scratch};

@@ -16,13 +16,22 @@ const BUCKET_S: f64 = 1.5;
 /// A user's refill rate is at most this multiple of its demand.
 const HEADROOM: f64 = 2.9;
 /// ln of R over the throughput at an output of 1.
-const LN_ADMITTED: f32 = 1.5;
+const LN_ADMITTED: f64 = 1.5;
 /// ln of a class's level factor at an output of 1.
-const LN_LEVEL: f32 = 1.0;
+const LN_LEVEL: f64 = 1.0;
 /// ln of a class's guard time factor at an output of 1.
-const LN_GUARD: f32 = 0.8;
+const LN_GUARD: f64 = 0.8;
 /// Half of ln 6: the guard time runs from .15 to .9 SLO.
 const HALF_LN_6: f32 = 0.895_879_75;
+
+/// Numbers that the meaning of an output row rests on, as artifacts record them.
+pub(super) const LIMITS: &[(&str, f64)] = &[
+    ("bucketS", BUCKET_S),
+    ("headroom", HEADROOM),
+    ("lnAdmitted", LN_ADMITTED),
+    ("lnLevel", LN_LEVEL),
+    ("lnGuard", LN_GUARD),
+];
 
 /// What came of one output row.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,7 +115,7 @@ pub(super) fn followed(
 #[must_use]
 pub(super) fn outputs_of(seen: &Observation, action: &SharedAction) -> [f32; 2] {
     let middle = middle_per_s(seen.throughput_slow_per_s, seen.throughput_peak_per_s);
-    let admitted = ln((action.admitted_per_s / middle) as f32) / LN_ADMITTED;
+    let admitted = ln((action.admitted_per_s / middle) as f32) / LN_ADMITTED as f32;
     let guard =
         action.guard_s.map_or(1.0, |guard_s| ln((guard_s / (0.15 * seen.slo_s)) as f32) / HALF_LN_6 - 1.0);
     [admitted, guard].map(|output| if output.is_nan() { 0.0 } else { output.clamp(-1.0, 1.0) })
@@ -117,8 +126,8 @@ fn middle_per_s(slow_per_s: f64, peak_per_s: f64) -> f64 {
     slow_per_s.max(0.05 * peak_per_s)
 }
 
-fn factor(ln_max: f32, output: f32) -> f64 {
-    f64::from(exp(ln_max * output))
+fn factor(ln_max: f64, output: f32) -> f64 {
+    f64::from(exp(ln_max as f32 * output))
 }
 
 fn guard_time_s(slo_s: f64, output: f32) -> f64 {

@@ -52,18 +52,35 @@ impl Guardrail {
 /// Reports older than this say nothing of now. Training has delays of up to half a second.
 pub const STALE_S: f64 = 2.0;
 /// Outputs are clipped to ±1; a mean that training pushes past the clip stays within a few units.
-pub const OUTPUT_MAX: f32 = 100.0;
+pub const OUTPUT_MAX: f64 = 100.0;
 /// Bound of |ln(R now / R before)| for one decision.
 pub const LN_STEP_MAX: f64 = 1.5;
 /// e to the power of [`LN_STEP_MAX`].
 const STEP_MAX: f64 = 4.481_689_070_338_065;
+/// The least R, as a share of the highest throughput and of the configured start.
+const FLOOR_OF_PEAK: f64 = 0.03;
+const FLOOR_OF_START: f64 = 0.05;
+/// The most R, as a multiple of what was admitted lately and as a share of the highest throughput.
+const CEILING_OF_ACCEPTED: f64 = 2.5;
+const CEILING_OF_PEAK: f64 = 0.3;
+
+/// Numbers that decisions are held by, as artifacts record them.
+pub(super) const LIMITS: &[(&str, f64)] = &[
+    ("staleS", STALE_S),
+    ("outputMax", OUTPUT_MAX),
+    ("lnStepMax", LN_STEP_MAX),
+    ("floorOfPeak", FLOOR_OF_PEAK),
+    ("floorOfStart", FLOOR_OF_START),
+    ("ceilingOfAccepted", CEILING_OF_ACCEPTED),
+    ("ceilingOfPeak", CEILING_OF_PEAK),
+];
 
 /// Why the policy's output cannot be followed, where it cannot.
 #[must_use]
 pub(super) fn refusal(seen: &Observation, outputs: &[f32]) -> Option<Guardrail> {
     // What is not a number is not fresh either.
     let fresh = seen.feedback_age_s <= STALE_S;
-    let outside = |output: &f32| output.abs() > OUTPUT_MAX;
+    let outside = |output: &f32| f64::from(output.abs()) > OUTPUT_MAX;
     match () {
         () if !fresh => Some(Guardrail::Stale),
         () if outputs.iter().any(|output| output.is_nan()) => Some(Guardrail::NotANumber),
@@ -85,8 +102,9 @@ pub(super) fn admitted_per_s(
 ) -> Railed {
     let peak = seen.throughput_peak_per_s;
     // A service that admits nothing completes nothing, and would never be tried again.
-    let floor = (0.03 * peak).max(0.05 * start_per_s);
-    let ceiling = (2.5 * seen.accepted_fast_per_s).max(0.3 * peak).max(2.0 * floor);
+    let floor = (FLOOR_OF_PEAK * peak).max(FLOOR_OF_START * start_per_s);
+    let ceiling =
+        (CEILING_OF_ACCEPTED * seen.accepted_fast_per_s).max(CEILING_OF_PEAK * peak).max(2.0 * floor);
     let (stepped, step) = match last_per_s {
         Some(last) => railed(wanted_per_s, last / STEP_MAX, last * STEP_MAX, [Guardrail::Step; 2]),
         None => (wanted_per_s, None),
@@ -101,8 +119,9 @@ pub(super) fn calls_per_s(wanted_per_s: f64, fast_per_s: f64, peak_per_s: f64) -
     if peak_per_s <= 0.0 {
         return f64::INFINITY;
     }
-    let floor = (0.03 * peak_per_s).max(1.0);
-    wanted_per_s.min((2.5 * fast_per_s).max(0.3 * peak_per_s)).max(floor)
+    let floor = (FLOOR_OF_PEAK * peak_per_s).max(1.0);
+    let ceiling = (CEILING_OF_ACCEPTED * fast_per_s).max(CEILING_OF_PEAK * peak_per_s);
+    wanted_per_s.min(ceiling).max(floor)
 }
 
 /// W between its bounds.

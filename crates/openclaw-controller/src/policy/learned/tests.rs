@@ -77,8 +77,8 @@ fn little_guard_decides_where_there_is_nothing_to_follow() {
     let stale = Observation { feedback_age_s: 5.0, ..seen };
     for (bias, seen, expected) in [
         (0.0, stale, Guardrail::Stale),
-        (2.0 * OUTPUT_MAX, seen, Guardrail::OutOfBounds),
-        (-2.0 * OUTPUT_MAX, seen, Guardrail::OutOfBounds),
+        (2.0 * OUTPUT_MAX as f32, seen, Guardrail::OutOfBounds),
+        (-2.0 * OUTPUT_MAX as f32, seen, Guardrail::OutOfBounds),
     ] {
         let mut policy = policy(&[0.0, bias], 0.0);
         assert_eq!(decide(&mut policy, &seen), classical(&seen));
