@@ -48,8 +48,11 @@ pub(crate) trait Admission {
     /// An admitted request has ended.
     fn ended(&mut self, now_s: f64, pass: Self::Pass, ended: &Ended<'_>);
 
-    /// A request has entered, or left, a dependency.
-    fn dependency_moved(&mut self, dependency: usize, entered: bool);
+    /// A request calls a dependency.
+    fn call_began(&mut self, dependency: usize);
+
+    /// A call has ended, or its client has left, after `spent_s` seconds.
+    fn call_ended(&mut self, now_s: f64, dependency: usize, spent_s: f64);
 
     /// When it next has something to do by itself.
     fn wake_s(&self) -> f64;
@@ -205,14 +208,15 @@ impl<A: Admission> Engine<A> {
         self.stages.advance(self.now_s);
         while let Some((stage, finished)) = self.stages.pop() {
             let place = finished.token;
-            let waited_for = self.requests.get(place).pass.is_some();
+            let request = self.requests.get(place);
+            let waited_for = request.pass.is_some();
             if stage > 0 && waited_for {
-                self.admission.dependency_moved(stage - 1, false);
+                self.admission.call_ended(self.now_s, stage - 1, finished.at_s - request.entered_s);
             }
             let end = match self.stages.pass_on(stage, &finished, &mut self.requests, &self.world) {
                 Passed::On => {
                     let entered = usize::from(self.requests.get(place).stage) - 1;
-                    self.admission.dependency_moved(entered, true);
+                    self.admission.call_began(entered);
                     continue;
                 }
                 Passed::Served => End::Served,
@@ -230,7 +234,7 @@ impl<A: Admission> Engine<A> {
         let request = self.requests.get(place);
         let (stage, job) = (usize::from(request.stage), request.job);
         if stage > 0 {
-            self.admission.dependency_moved(stage - 1, false);
+            self.admission.call_ended(self.now_s, stage - 1, self.now_s - request.entered_s);
         }
         self.end(place, End::ClientLeft);
         let work_s = mean_work_s(&self.world, stage, class);

@@ -250,7 +250,9 @@ impl Admission for Oracle {
         self.under_way[ended.user as usize] -= ended.cost;
     }
 
-    fn dependency_moved(&mut self, _: usize, _: bool) {}
+    fn call_began(&mut self, _: usize) {}
+
+    fn call_ended(&mut self, _: f64, _: usize, _: f64) {}
 
     fn wake_s(&self) -> f64 {
         f64::INFINITY

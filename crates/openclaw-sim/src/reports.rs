@@ -110,11 +110,16 @@ impl Reports {
         }
     }
 
-    pub(crate) fn dependency_moved(&mut self, dependency: usize, entered: bool) {
-        let Some(gauge) = self.open.dependencies.get_mut(dependency) else { return };
-        if entered {
+    /// Counts a call to a dependency.
+    pub(crate) fn call_began(&mut self, dependency: usize) {
+        if let Some(gauge) = self.open.dependencies.get_mut(dependency) {
             gauge.in_flight += 1;
-        } else {
+        }
+    }
+
+    /// Counts the end of a call.
+    pub(crate) fn call_ended(&mut self, dependency: usize) {
+        if let Some(gauge) = self.open.dependencies.get_mut(dependency) {
             gauge.in_flight = gauge.in_flight.saturating_sub(1);
             gauge.completed += 1;
         }

@@ -6,11 +6,13 @@ use openclaw_bucket::InFlight;
 use openclaw_controller::{Action, ControlLoop, Controller, LittleGuard, LoopSettings, Observation, Report};
 use openclaw_protocol::{BucketPolicy, CollectorInfo, InvalidId};
 
-use crate::door::{Door, nanoseconds};
+use crate::door::Door;
 use crate::engine::{Admission, Ended, Inside};
 use crate::messages::Messages;
 use crate::reports::{Batch, Reports};
+use crate::seconds::nanoseconds;
 use crate::settings::SimSettings;
+use crate::tally::End;
 use crate::world::World;
 
 /// Tokens that a bucket holds to begin with, in seconds of its refill rate.
@@ -44,8 +46,17 @@ pub(crate) struct Service {
 
 /// Stands in the control loop for whoever decides outside of it.
 struct Outside {
-    guards: bool,
+    stands_for: StandsFor,
     fallback: LittleGuard,
+}
+
+/// What the loop must know of who decides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StandsFor {
+    /// Whether it will use the guard.
+    pub(crate) guards: bool,
+    /// Whether classes and dependencies are told apart for it.
+    pub(crate) is_aware: bool,
 }
 
 impl Controller for Outside {
@@ -54,7 +65,11 @@ impl Controller for Outside {
     }
 
     fn guards(&self) -> bool {
-        self.guards
+        self.stands_for.guards
+    }
+
+    fn is_aware(&self) -> bool {
+        self.stands_for.is_aware
     }
 
     fn decide(&mut self, seen: &Observation) -> Action {
@@ -63,8 +78,12 @@ impl Controller for Outside {
 }
 
 impl Service {
-    /// A service before its first request; `guarded` says whether its controller will use the guard.
-    pub(crate) fn new(world: &Arc<World>, settings: SimSettings, guarded: bool) -> Result<Self, InvalidId> {
+    /// A service before its first request.
+    pub(crate) fn new(
+        world: &Arc<World>,
+        settings: SimSettings,
+        stands_for: StandsFor,
+    ) -> Result<Self, InvalidId> {
         let scenario = &world.scenario;
         let users = world.ids.len();
         let start_per_s = scenario.initial_rate_factor * world.population.capacity_per_s();
@@ -81,10 +100,10 @@ impl Service {
             sources_max: 1,
             ..LoopSettings::default()
         };
-        let outside = Outside { guards: guarded, fallback: LittleGuard::new(start_per_s) };
+        let outside = Outside { stands_for, fallback: LittleGuard::new(start_per_s) };
         let mut service = Self {
             collector: CollectorInfo { id: "simulated".into(), service: "simulated".into(), epoch: 0 },
-            door: Door::new(settings, defaults, users, loop_settings.ttl_ns as f64 / 1e9),
+            door: Door::new(settings, defaults, loop_settings.ttl_ns as f64 / 1e9, world),
             reports: Reports::new(scenario),
             messages: Messages::new(world)?,
             control: ControlLoop::new(loop_settings, Box::new(outside), 0),
@@ -173,7 +192,8 @@ impl Service {
     fn answer(&mut self, batch: &Batch, now_s: f64) {
         let now_ns = nanoseconds(now_s);
         let collector = Some(self.collector.id.as_str());
-        self.door.assign_everyone(&self.control.assignment(collector, now_ns), now_s);
+        let unloaded_s = self.control.observation().map_or(0.0, |seen| seen.base_s);
+        self.door.assign_everyone(&self.control, &self.collector.id, unloaded_s, now_s, &self.world);
         let users = batch.users.iter().map(|user| &user.user_id);
         let policies = self.control.policies(users, collector, now_ns);
         for (&number, (id, policy)) in batch.numbers.iter().zip(policies) {
@@ -186,18 +206,26 @@ impl Admission for Service {
     type Pass = InFlight;
 
     fn attempt(&mut self, now_s: f64, user: u32, _: &Inside<'_>) -> Option<InFlight> {
-        let pass = self.door.try_enter(user, &self.world.ids[user as usize], now_s);
+        let (class, id) = (self.world.class_of(user), &self.world.ids[user as usize]);
+        let pass = self.door.try_enter(user, class, id, now_s);
         self.reports.attempt(user, pass.is_some());
         pass
     }
 
     fn ended(&mut self, now_s: f64, pass: InFlight, ended: &Ended<'_>) {
-        self.door.done(pass, ended.latency_s, now_s);
+        drop(pass);
+        self.door.guard.done(ended.end == End::Served, ended.latency_s, now_s);
         self.reports.ended(ended);
     }
 
-    fn dependency_moved(&mut self, dependency: usize, entered: bool) {
-        self.reports.dependency_moved(dependency, entered);
+    fn call_began(&mut self, dependency: usize) {
+        self.door.guard.call_began(dependency);
+        self.reports.call_began(dependency);
+    }
+
+    fn call_ended(&mut self, now_s: f64, dependency: usize, spent_s: f64) {
+        self.door.guard.call_ended(dependency, spent_s, now_s);
+        self.reports.call_ended(dependency);
     }
 
     fn wake_s(&self) -> f64 {
@@ -214,7 +242,7 @@ impl Admission for Service {
         {
             decides = self.read(batch, now_s);
         } else {
-            self.door.move_guard(now_s);
+            self.door.guard.move_limits(now_s);
             self.guard_moves += 1;
         }
         self.plan();
@@ -222,6 +250,6 @@ impl Admission for Service {
     }
 
     fn limits(&self) -> (Option<f64>, Option<f64>) {
-        (self.admitted_per_s, self.door.guard_s())
+        (self.admitted_per_s, self.door.guard.guard_s())
     }
 }

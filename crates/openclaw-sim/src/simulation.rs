@@ -7,7 +7,7 @@ use openclaw_scenario::{ArrivalTrace, Scenario};
 
 use crate::engine::Engine;
 use crate::run::Run;
-use crate::service::Service;
+use crate::service::{Service, StandsFor};
 use crate::settings::SimSettings;
 use crate::tick::TickOutcome;
 use crate::world::World;
@@ -58,14 +58,22 @@ impl Simulation {
     /// The same in a world that others use too.
     #[must_use]
     pub fn in_world(world: Arc<World>, settings: SimSettings) -> Self {
-        Self::guarded(world, settings, true)
+        Self::standing_for(world, settings, StandsFor { guards: true, is_aware: true })
     }
 
     #[expect(clippy::expect_used, reason = "the simulator's own ids are ids")]
-    fn guarded(world: Arc<World>, settings: SimSettings, guarded: bool) -> Self {
-        let service = Service::new(&world, settings, guarded).expect("the simulator's own ids are ids");
+    fn standing_for(world: Arc<World>, settings: SimSettings, stands_for: StandsFor) -> Self {
+        let service = Service::new(&world, settings, stands_for).expect("the simulator's own ids are ids");
         let tick_s = settings.tick_ns as f64 / 1e9;
         Self { engine: Engine::new(world, service, settings.slo_s, tick_s), settings, stopped: false }
+    }
+
+    /// A course for a controller that is asked from outside: the loop treats it as it treats `controller`, which
+    /// [`in_world`](Self::in_world) takes for one that uses the guard and tells classes apart.
+    #[must_use]
+    pub fn for_controller(world: Arc<World>, settings: SimSettings, controller: &dyn Controller) -> Self {
+        let stands_for = StandsFor { guards: controller.guards(), is_aware: controller.is_aware() };
+        Self::standing_for(world, settings, stands_for)
     }
 
     /// What is simulated.
@@ -116,7 +124,7 @@ impl Simulation {
     #[must_use]
     pub fn run(self, controller: &mut dyn Controller) -> Run {
         let world = Arc::clone(self.world());
-        let mut course = Self::guarded(world, self.settings, controller.guards());
+        let mut course = Self::for_controller(world, self.settings, controller);
         while let Some(seen) = course.next_decision() {
             if let Some(seen) = seen {
                 course.act(&controller.decide(&seen));

@@ -39,8 +39,12 @@ impl Admission for Watcher {
         });
     }
 
-    fn dependency_moved(&mut self, _: usize, entered: bool) {
-        self.calls += if entered { 1 } else { -1 };
+    fn call_began(&mut self, _: usize) {
+        self.calls += 1;
+    }
+
+    fn call_ended(&mut self, _: f64, _: usize, _: f64) {
+        self.calls -= 1;
     }
 
     fn wake_s(&self) -> f64 {
