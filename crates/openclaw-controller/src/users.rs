@@ -132,8 +132,10 @@ impl Users {
         if baseline {
             return Some(Added::default());
         }
-        part.mark = self.demand.raised(part.mark, added.attempts as f64, now_ns);
         let mark = self.demand.raised(user.mark, added.attempts as f64, now_ns);
+        // Who comes through one collector only has the same demand there as in all.
+        let alone = part.mark == user.mark;
+        part.mark = if alone { mark } else { self.demand.raised(part.mark, added.attempts as f64, now_ns) };
         self.demand.replace((user.class, user.mark), (class, mark));
         (user.class, user.mark) = (class, mark);
         Some(added)
@@ -227,6 +229,7 @@ impl Users {
         let demand_per_s = self.demand.per_s(user.mark, now_ns);
         let own = match user.parts.iter().find(|part| part.source == sharing.source) {
             _ if demand_per_s <= 0.0 => sharing.source_share,
+            Some(part) if part.mark == user.mark => 1.0,
             Some(part) => (self.demand.per_s(part.mark, now_ns) / demand_per_s).min(1.0),
             None => 0.0,
         };
