@@ -175,8 +175,7 @@ impl Model {
     fn draw_slot(&mut self, scenario: &Scenario, population: &Population) {
         let start_s = f64::from(self.slot) * SLOT_S;
         let length_s = (scenario.duration_s - start_s).min(SLOT_S);
-        let weights = self.weights(scenario, population, start_s);
-        self.cumulative = running_sums(weights.into_iter());
+        self.weigh(scenario, population, start_s);
         let total = self.cumulative.last().copied().unwrap_or(0.0);
         let mean = population.mean_attempts_per_s() * total * diurnal(scenario, start_s) * length_s;
         // Zero demand (all bursty users off, the trough of a full wave) is no Poisson mean.
@@ -191,9 +190,11 @@ impl Model {
         self.pending.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     }
 
-    /// Each user's share times its burst and surges at the slot's start.
-    fn weights(&mut self, scenario: &Scenario, population: &Population, now_s: f64) -> Vec<f64> {
-        let mut weights: Vec<f64> = population.users().iter().map(|user| user.share).collect();
+    /// Sums up each user's share times its burst and surges at the slot's start.
+    fn weigh(&mut self, scenario: &Scenario, population: &Population, now_s: f64) {
+        let weights = &mut self.cumulative;
+        weights.clear();
+        weights.extend(population.users().iter().map(|user| user.share));
         for burst in &mut self.bursts {
             while burst.until_s <= now_s {
                 burst.on = !burst.on;
@@ -208,7 +209,11 @@ impl Model {
                 members.for_each(|(_, weight)| *weight *= surge.factor);
             }
         }
-        weights
+        let mut sum = 0.0;
+        for weight in weights {
+            sum += *weight;
+            *weight = sum;
+        }
     }
 }
 
