@@ -175,3 +175,24 @@ fn lost_reports_lose_events_and_decisions_but_no_counts() {
     };
     assert!((demand(&some) / demand(&all) - 1.0).abs() < 0.02);
 }
+
+#[test]
+fn courses_may_run_on_any_thread_and_share_their_world() {
+    fn is_send<T: Send>(_: &T) {}
+    fn is_sync<T: Sync>(_: &T) {}
+    let world = Arc::new(World::new(shipped("steady"), None, 0));
+    is_sync(&*world);
+    is_send(&Simulation::in_world(Arc::clone(&world), SimSettings::default()));
+    let runs = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let simulation = Simulation::in_world(Arc::clone(&world), SimSettings::default());
+                    json(&simulation.run(&mut LittleGuard::new(start_per_s(&world))))
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(runs[0], runs[1]);
+}
