@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use openclaw_protocol::RatingEvent;
 
 use crate::dependencies::Dependencies;
-use crate::filter::{DecayedMean, LowestOf};
+use crate::filter::{DecayedMean, LowestOf, left_after};
 use crate::parts::{DEPENDENCIES_MAX, PerDependency};
 
 /// Time constant of processing times and call shares, in seconds.
@@ -38,7 +38,27 @@ pub(crate) struct ClassCost {
     unloaded_s: LowestOf,
     /// The tick under way first, then those of the last second.
     ticks: VecDeque<Tick>,
+    /// Requests of all those ticks that ended, and that were late.
+    ended: f64,
+    late: f64,
     turns: usize,
+}
+
+/// How much of what is known is left after a tick; the same for all classes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    work: f64,
+    difference: f64,
+}
+
+impl Left {
+    /// After a tick of `interval_s` seconds.
+    pub(crate) fn after(interval_s: f64) -> Self {
+        Self {
+            work: left_after(interval_s, WORK_TAU_S),
+            difference: left_after(interval_s, DIFFERENCE_TAU_S),
+        }
+    }
 }
 
 /// Latencies of one tick.
@@ -54,20 +74,29 @@ impl ClassCost {
     /// A class of which nothing is known, whose ticks come `ticks_per_s` times a second.
     pub(crate) fn new(ticks_per_s: usize) -> Self {
         Self {
-            work_s: DecayedMean::new(WORK_TAU_S),
-            calls: [DecayedMean::new(WORK_TAU_S); DEPENDENCIES_MAX],
-            difference_s: DecayedMean::new(DIFFERENCE_TAU_S),
+            work_s: DecayedMean::default(),
+            calls: [DecayedMean::default(); DEPENDENCIES_MAX],
+            difference_s: DecayedMean::default(),
             floor_s: LowestOf::default(),
             unloaded_s: LowestOf::default(),
             ticks: vec![Tick::default(); ticks_per_s.max(1)].into(),
+            ended: 0.0,
+            late: 0.0,
             turns: 0,
         }
     }
 
     /// A request's client gave up.
     pub(crate) fn timed_out(&mut self) {
+        self.end(true);
+    }
+
+    fn end(&mut self, late: bool) {
+        let late = f64::from(u8::from(late));
         self.ticks[0].ended += 1.0;
-        self.ticks[0].late += 1.0;
+        self.ticks[0].late += late;
+        self.ended += 1.0;
+        self.late += late;
     }
 
     /// A request completed.
@@ -96,9 +125,8 @@ impl ClassCost {
             self.floor_s.add(beyond_s.max(0.0));
         }
         if let Some(latency_s) = latency_s {
+            self.end(latency_s > slo_s);
             let tick = &mut self.ticks[0];
-            tick.ended += 1.0;
-            tick.late += f64::from(u8::from(latency_s > slo_s));
             tick.latencies += 1.0;
             tick.sum_s += latency_s;
         }
@@ -117,11 +145,11 @@ impl ClassCost {
         }
     }
 
-    /// Closes a tick of `interval_s` seconds.
-    pub(crate) fn turn(&mut self, interval_s: f64) {
-        self.work_s.decay(interval_s);
-        self.calls.iter_mut().for_each(|calls| calls.decay(interval_s));
-        self.difference_s.decay(interval_s);
+    /// Closes a tick, after which so much of the past is left.
+    pub(crate) fn turn(&mut self, left: Left) {
+        self.work_s.decay(left.work);
+        self.calls.iter_mut().for_each(|calls| calls.decay(left.work));
+        self.difference_s.decay(left.difference);
         self.turns += 1;
         if self.turns.is_multiple_of(self.ticks.len()) {
             let (latencies, sum_s) = self.over_second(|tick| (tick.latencies, tick.sum_s));
@@ -131,7 +159,11 @@ impl ClassCost {
             self.unloaded_s.close_second();
             self.floor_s.close_second();
         }
-        self.ticks.pop_back();
+        if let Some(oldest) = self.ticks.pop_back() {
+            // Whole numbers: taking away what was added leaves nothing behind.
+            self.ended -= oldest.ended;
+            self.late -= oldest.late;
+        }
         self.ticks.push_front(Tick::default());
     }
 
@@ -164,8 +196,7 @@ impl ClassCost {
 
     /// Fraction of the last second's latencies over the goal, timeouts included.
     pub(crate) fn late_fraction(&self) -> f64 {
-        let (ended, late) = self.over_second(|tick| (tick.ended, tick.late));
-        if ended > 0.0 { late / ended } else { 0.0 }
+        if self.ended > 0.0 { self.late / self.ended } else { 0.0 }
     }
 
     /// Share of the requests that call each of the first `dependencies`.

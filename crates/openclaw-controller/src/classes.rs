@@ -6,9 +6,9 @@
 
 use openclaw_protocol::{Context, Outcome, RatingEvent};
 
-use crate::class_cost::ClassCost;
+use crate::class_cost::{ClassCost, Left};
 use crate::dependencies::Dependencies;
-use crate::filter::RateFilter;
+use crate::filter::{RateFilter, new_share};
 use crate::parts::{CLASSES_MAX, ClassSeen, PerClass, PerDependency};
 use crate::signals::{FAST_S, SLOW_S};
 
@@ -49,14 +49,15 @@ impl Default for ClassFlow {
 }
 
 impl ClassFlow {
-    fn turn(&mut self, interval_s: f64) {
+    /// Closes a tick of `interval_s` seconds, whose shares in the fast and the slow filters are given.
+    fn turn(&mut self, interval_s: f64, fast: f64, slow: f64) {
         let [offered, accepted, completed] =
             [&mut self.offered, &mut self.accepted, &mut self.completed].map(std::mem::take);
-        self.offered_fast.add(offered, interval_s);
-        self.offered_slow.add(offered, interval_s);
-        self.accepted_fast.add(accepted, interval_s);
-        self.completed_fast.add(completed, interval_s);
-        self.completed_slow.add(completed, interval_s);
+        self.offered_fast.add_share(offered, interval_s, fast);
+        self.offered_slow.add_share(offered, interval_s, slow);
+        self.accepted_fast.add_share(accepted, interval_s, fast);
+        self.completed_fast.add_share(completed, interval_s, fast);
+        self.completed_slow.add_share(completed, interval_s, slow);
     }
 
     fn forget(&mut self) {
@@ -192,7 +193,8 @@ impl Classes {
 
     /// Closes a tick of `interval_s` seconds.
     pub(crate) fn turn(&mut self, interval_s: f64) {
-        self.flows.iter_mut().for_each(|flow| flow.turn(interval_s));
+        let (fast, slow) = (new_share(interval_s, FAST_S), new_share(interval_s, SLOW_S));
+        self.flows.iter_mut().for_each(|flow| flow.turn(interval_s, fast, slow));
         if self.known.len() > 1 {
             // Latencies compare where they waited in the same queue: within the tick.
             let reference = self.reference();
@@ -201,7 +203,8 @@ impl Classes {
                 class.cost.compare(beside.filter(|_| number != reference));
             }
         }
-        self.known.iter_mut().for_each(|class| class.cost.turn(interval_s));
+        let left = Left::after(interval_s);
+        self.known.iter_mut().for_each(|class| class.cost.turn(left));
         self.set_unit(interval_s);
         self.set_costs();
     }

@@ -24,10 +24,15 @@ impl RateFilter {
 
     /// Adds `count` things that happened over `interval_s` seconds.
     pub(crate) fn add(&mut self, count: f64, interval_s: f64) {
+        self.add_share(count, interval_s, new_share(interval_s, self.tau_s));
+    }
+
+    /// [`RateFilter::add`] where many filters of one time constant meet the same interval: its [`new_share`] is
+    /// computed once for all.
+    pub(crate) fn add_share(&mut self, count: f64, interval_s: f64, share: f64) {
         if interval_s <= 0.0 {
             return;
         }
-        let share = 1.0 - (-interval_s / self.tau_s).exp();
         self.weighted += share * (count / interval_s - self.weighted);
         self.weight += share * (1.0 - self.weight);
     }
@@ -42,6 +47,16 @@ impl RateFilter {
     pub(crate) fn per_s(&self) -> f64 {
         if self.weight > 0.0 { self.weighted / self.weight } else { 0.0 }
     }
+}
+
+/// How much the last `interval_s` seconds count beside all before, at the time constant `tau_s`.
+pub(crate) fn new_share(interval_s: f64, tau_s: f64) -> f64 {
+    1.0 - left_after(interval_s, tau_s)
+}
+
+/// How much of the past is left after `interval_s` seconds, at the time constant `tau_s`.
+pub(crate) fn left_after(interval_s: f64, tau_s: f64) -> f64 {
+    (-interval_s / tau_s).exp()
 }
 
 /// A maximum that fades with the time constant `tau_s`.
@@ -69,9 +84,8 @@ impl FadingMax {
 }
 
 /// Mean of samples that count less the older they are. While there are none, the last mean stands.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct DecayedMean {
-    tau_s: f64,
     sum: f64,
     weight: f64,
 }
@@ -80,10 +94,6 @@ impl DecayedMean {
     /// Weight below which a mean no longer fades: it is forgotten with the next sample anyway.
     const WEIGHT_MIN: f64 = 1e-3;
 
-    pub(crate) fn new(tau_s: f64) -> Self {
-        Self { tau_s, sum: 0.0, weight: 0.0 }
-    }
-
     pub(crate) fn add(&mut self, value: f64, weight: f64) {
         if value.is_finite() {
             self.sum += value * weight;
@@ -91,10 +101,9 @@ impl DecayedMean {
         }
     }
 
-    /// Lets `interval_s` seconds pass.
-    pub(crate) fn decay(&mut self, interval_s: f64) {
+    /// Lets time pass, of which [`left_after`] tells what is left.
+    pub(crate) fn decay(&mut self, left: f64) {
         if self.weight > Self::WEIGHT_MIN {
-            let left = (-interval_s / self.tau_s).exp();
             self.sum *= left;
             self.weight *= left;
         }
@@ -114,12 +123,15 @@ impl DecayedMean {
 #[derive(Clone, Debug)]
 pub(crate) struct LowestOf {
     seconds: VecDeque<f64>,
+    /// Lowest of the closed ones.
+    closed: f64,
     open: f64,
 }
 
 impl Default for LowestOf {
     fn default() -> Self {
-        Self { seconds: VecDeque::with_capacity(LOWEST_OF_S), open: f64::INFINITY }
+        let seconds = VecDeque::with_capacity(LOWEST_OF_S);
+        Self { seconds, closed: f64::INFINITY, open: f64::INFINITY }
     }
 }
 
@@ -134,12 +146,13 @@ impl LowestOf {
                 self.seconds.pop_front();
             }
             self.seconds.push_back(self.open);
+            self.closed = self.seconds.iter().copied().fold(f64::INFINITY, f64::min);
             self.open = f64::INFINITY;
         }
     }
 
     pub(crate) fn value(&self) -> Option<f64> {
-        let lowest = self.seconds.iter().copied().fold(self.open, f64::min);
+        let lowest = self.closed.min(self.open);
         lowest.is_finite().then_some(lowest)
     }
 }
@@ -170,11 +183,11 @@ mod tests {
 
     #[test]
     fn a_decayed_mean_follows_its_samples_and_stands_without_them() {
-        let mut mean = DecayedMean::new(5.0);
+        let mut mean = DecayedMean::default();
         assert_eq!(mean.mean(), None);
         mean.add(3.0, 1.0);
         for _ in 0..100_000 {
-            mean.decay(0.1);
+            mean.decay(left_after(0.1, 5.0));
         }
         assert!((mean.mean().unwrap() - 3.0).abs() < 1e-9);
         mean.add(f64::INFINITY, 1.0);

@@ -2,6 +2,9 @@
 //!
 //! Bins grow by 2^(1/16), so a quantile is off by at most 2.2 %: far less than the noise of a second's
 //! samples. Exact samples would need memory that grows with the traffic.
+//!
+//! Quantiles are asked for at every tick, latencies come in between: each histogram also counts by octave, and the
+//! window keeps the sum of its slots, so that a quantile looks at some forty numbers and not at all bins of all slots.
 
 use std::collections::VecDeque;
 
@@ -9,43 +12,41 @@ const BINS_PER_OCTAVE: f64 = 16.0;
 /// Lower end of the first bin, in seconds.
 const LOWEST_S: f64 = 5e-5;
 /// 21 octaves: up to 105 s. The last bin also holds everything above, and the timeouts, which are infinite.
-const BINS: usize = 21 * 16 + 1;
+const BINS: usize = OCTAVE * (OCTAVES - 1) + 1;
+/// Bins of an octave.
+const OCTAVE: usize = 16;
+/// Octaves; of the last one only the first bin is used.
+const OCTAVES: usize = 22;
 
 /// Counts of latencies by size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LatencyHistogram {
-    counts: Box<[u32; BINS]>,
+    counts: Box<[[u32; OCTAVE]; OCTAVES]>,
+    octaves: [u32; OCTAVES],
     total: u64,
 }
 
 impl Default for LatencyHistogram {
     fn default() -> Self {
-        Self { counts: Box::new([0; BINS]), total: 0 }
+        Self { counts: Box::new([[0; OCTAVE]; OCTAVES]), octaves: [0; OCTAVES], total: 0 }
     }
 }
 
 impl LatencyHistogram {
-    /// Adds one latency in seconds; a timeout is `f64::INFINITY`, NaN is ignored.
-    pub(crate) fn add(&mut self, latency_s: f64) {
-        if latency_s.is_nan() {
-            return;
-        }
-        self.counts[bin(latency_s)] += 1;
+    fn add(&mut self, bin: usize) {
+        self.counts[bin / OCTAVE][bin % OCTAVE] += 1;
+        self.octaves[bin / OCTAVE] += 1;
         self.total += 1;
     }
 
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        if self.total > 0 {
-            self.counts.fill(0);
-            self.total = 0;
+    /// Takes out what is also in `part`, and empties that.
+    fn take_out(&mut self, part: &mut Self) {
+        for (octave, gone) in part.octaves.iter_mut().enumerate().filter(|(_, gone)| **gone > 0) {
+            self.octaves[octave] -= std::mem::take(gone);
+            let gone = std::mem::take(&mut part.counts[octave]);
+            self.counts[octave].iter_mut().zip(gone).for_each(|(count, gone)| *count -= gone);
         }
-    }
-
-    /// How many latencies were added.
-    #[must_use]
-    pub(crate) fn total(&self) -> u64 {
-        self.total
+        self.total -= std::mem::take(&mut part.total);
     }
 }
 
@@ -70,6 +71,8 @@ fn middle_s(bin: usize) -> f64 {
 #[derive(Clone, Debug)]
 pub(crate) struct LatencyWindow {
     slots: VecDeque<LatencyHistogram>,
+    /// All slots together.
+    sum: LatencyHistogram,
 }
 
 /// What a [`LatencyWindow`] says of its newest slots.
@@ -89,20 +92,23 @@ impl LatencyWindow {
     /// A window of `slots` slots, the newest of them open.
     #[must_use]
     pub(crate) fn new(slots: usize) -> Self {
-        Self { slots: (0..slots.max(1)).map(|_| LatencyHistogram::default()).collect() }
+        let slots = (0..slots.max(1)).map(|_| LatencyHistogram::default()).collect();
+        Self { slots, sum: LatencyHistogram::default() }
     }
 
-    /// Adds a latency to the open slot, in seconds.
+    /// Adds a latency to the open slot, in seconds; a timeout is `f64::INFINITY`, NaN is ignored.
     pub(crate) fn add(&mut self, latency_s: f64) {
-        if let Some(open) = self.slots.front_mut() {
-            open.add(latency_s);
+        if let Some(open) = self.slots.front_mut().filter(|_| !latency_s.is_nan()) {
+            let bin = bin(latency_s);
+            open.add(bin);
+            self.sum.add(bin);
         }
     }
 
     /// Closes the open slot and opens a new one in the place of the oldest.
     pub(crate) fn turn(&mut self) {
         if let Some(mut oldest) = self.slots.pop_back() {
-            oldest.clear();
+            self.sum.take_out(&mut oldest);
             self.slots.push_front(oldest);
         }
     }
@@ -110,33 +116,61 @@ impl LatencyWindow {
     /// Quantiles over the newest `slots` slots; `None` without samples.
     #[must_use]
     pub(crate) fn quantiles(&self, slots: usize, slo_s: f64) -> Option<Quantiles> {
-        let newest = || self.slots.iter().take(slots);
-        let samples: u64 = newest().map(LatencyHistogram::total).sum();
-        if samples == 0 {
-            return None;
+        if slots >= self.slots.len() {
+            return quantiles(|| std::iter::once(&self.sum), slo_s);
         }
-        // Added up slot by slot, which the compiler does many bins at a time, and walked once.
-        let mut counts = [0_u32; BINS];
-        for slot in newest() {
-            counts.iter_mut().zip(slot.counts.iter()).for_each(|(sum, count)| *sum += count);
-        }
-        let reaching = |goal: u64| {
-            let mut seen = 0;
-            counts.iter().position(|&count| {
-                seen += u64::from(count);
-                seen >= goal
-            })
-        };
-        let p50_s = reaching(samples.div_ceil(2)).map(middle_s);
-        let p95_s = reaching((samples * 95).div_ceil(100)).map(middle_s);
-        let in_time: u64 = counts[..=bin(slo_s)].iter().map(|&count| u64::from(count)).sum();
-        Some(Quantiles {
-            samples,
-            p50_s: p50_s.unwrap_or(f64::INFINITY),
-            p95_s: p95_s.unwrap_or(f64::INFINITY),
-            late_fraction: 1.0 - in_time as f64 / samples as f64,
-        })
+        quantiles(|| self.slots.iter().take(slots), slo_s)
     }
+}
+
+/// Quantiles over some histograms together.
+fn quantiles<'a, I>(parts: impl Fn() -> I, slo_s: f64) -> Option<Quantiles>
+where
+    I: Iterator<Item = &'a LatencyHistogram>,
+{
+    let samples: u64 = parts().map(|part| part.total).sum();
+    if samples == 0 {
+        return None;
+    }
+    let mut octaves = [0_u64; OCTAVES];
+    for part in parts() {
+        octaves.iter_mut().zip(part.octaves).for_each(|(sum, count)| *sum += u64::from(count));
+    }
+    let bins_of = |octave: usize| {
+        let mut bins = [0_u64; OCTAVE];
+        for part in parts() {
+            bins.iter_mut().zip(part.counts[octave]).for_each(|(sum, count)| *sum += u64::from(count));
+        }
+        bins
+    };
+    // The bin that holds the sample of this rank, counted from 1; there are as many samples as the highest rank.
+    let bin_of = |rank: u64| {
+        let (octave, before) = reached(&octaves, rank);
+        let (bin, _) = reached(&bins_of(octave), rank - before);
+        octave * OCTAVE + bin
+    };
+    let slo_bin = bin(slo_s);
+    let (slo_octave, within) = (slo_bin / OCTAVE, slo_bin % OCTAVE);
+    let in_time =
+        octaves[..slo_octave].iter().sum::<u64>() + bins_of(slo_octave)[..=within].iter().sum::<u64>();
+    Some(Quantiles {
+        samples,
+        p50_s: middle_s(bin_of(samples.div_ceil(2))),
+        p95_s: middle_s(bin_of((samples * 95).div_ceil(100))),
+        late_fraction: 1.0 - in_time as f64 / samples as f64,
+    })
+}
+
+/// Where the running sum of the counts reaches a rank, and the sum before.
+fn reached(counts: &[u64], rank: u64) -> (usize, u64) {
+    let mut before = 0;
+    for (index, count) in counts.iter().enumerate() {
+        if before + count >= rank {
+            return (index, before);
+        }
+        before += count;
+    }
+    (counts.len() - 1, before)
 }
 
 #[cfg(test)]
@@ -174,6 +208,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_window_that_turned_says_what_one_with_the_same_latencies_says(
+            ticks in prop::collection::vec(prop::collection::vec(1e-5..200.0_f64, 0..20), 1..30), slots in 1_usize..12,
+        ) {
+            let mut window = LatencyWindow::new(10);
+            for tick in &ticks {
+                window.turn();
+                tick.iter().for_each(|&s| window.add(s));
+            }
+            let mut fresh = LatencyWindow::new(1);
+            ticks.iter().rev().take(slots.min(10)).flatten().for_each(|&s| fresh.add(s));
+            prop_assert_eq!(window.quantiles(slots, 0.2), fresh.quantiles(1, 0.2));
+        }
+
         #[test]
         fn quantiles_are_within_one_bin_of_the_exact_ones(
             mut latencies in proptest::collection::vec(1e-4..10.0_f64, 1..300), slo_s in 0.05..1.0_f64,

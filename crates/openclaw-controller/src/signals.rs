@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use openclaw_protocol::Totals;
 
 use crate::classes::MeanCosts;
-use crate::filter::{FadingMax, LowestOf, RateFilter};
+use crate::filter::{FadingMax, LowestOf, RateFilter, new_share};
 use crate::latency::LatencyWindow;
 use crate::observation::Observation;
 use crate::parts::{PerClass, PerDependency};
@@ -48,12 +48,14 @@ impl Flow {
         let completed = since(totals.completed, self.totals.completed);
         let accepted = since(totals.accepted, self.totals.accepted);
         let attempts = totals.attempts.saturating_sub(self.totals.attempts);
-        self.throughput_fast.add(completed, interval_s);
-        self.throughput_slow.add(completed, interval_s);
-        self.accepted_fast.add(accepted, interval_s);
-        self.demand_fast.add(attempts as f64, interval_s);
-        self.demand_slow.add(attempts as f64, interval_s);
-        self.failed_fast.add(since(totals.failed, self.totals.failed), interval_s);
+        let failed = since(totals.failed, self.totals.failed);
+        let (fast, slow) = (new_share(interval_s, FAST_S), new_share(interval_s, SLOW_S));
+        self.throughput_fast.add_share(completed, interval_s, fast);
+        self.throughput_slow.add_share(completed, interval_s, slow);
+        self.accepted_fast.add_share(accepted, interval_s, fast);
+        self.demand_fast.add_share(attempts as f64, interval_s, fast);
+        self.demand_slow.add_share(attempts as f64, interval_s, slow);
+        self.failed_fast.add_share(failed, interval_s, fast);
         self.totals = totals;
         attempts
     }

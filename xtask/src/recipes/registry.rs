@@ -49,6 +49,13 @@ pub(crate) const BENCHES: &[Recipe] = &[
         target: "bucket",
     },
     Recipe {
+        name: "decide",
+        about: "a learned policy's decision, and the water level of a million users, beside their budgets",
+        settings: &[],
+        package: "openclaw-controller",
+        target: "decide",
+    },
+    Recipe {
         name: "event",
         about: "the edge's event path beside a bare axum route that parses the same JSON",
         settings: &[],

@@ -9,6 +9,8 @@
 
 use std::f64::consts::{LN_2, LOG2_E};
 
+use super::kernel::{Checked, Path};
+
 /// Bound of the error of [`exp`] and [`ln`], in units in the last place of the result.
 #[cfg(test)]
 const ULP_MAX: f64 = 0.501;
@@ -37,7 +39,7 @@ pub fn exp(x: f32) -> f32 {
 
 /// Natural logarithm of `x`; of 0 minus infinity, of what is negative or not a number [`f32::NAN`].
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn ln(x: f32) -> f32 {
     // x = 2^n m with m from √½ to √2. Every `f32`, the subnormal ones too, is a normal `f64`.
     let bits = f64::from(x).to_bits();
@@ -57,6 +59,46 @@ pub fn ln(x: f32) -> f32 {
     let result = if x == 0.0 { f32::NEG_INFINITY } else { result };
     let result = if x == f32::INFINITY { x } else { result };
     if x < 0.0 || x.is_nan() { f32::NAN } else { result }
+}
+
+/// [`ln`] of each number, by the widest vectors that were found. The bits are the same: nothing is fused.
+pub(super) fn ln_each(numbers: &mut [f32], path: Checked) {
+    match path.path() {
+        #[cfg(target_arch = "x86_64")]
+        #[expect(
+            unsafe_code,
+            reason = "calls code compiled for instructions that were asked for at run time"
+        )]
+        // SAFETY: this processor was found to have these instructions.
+        Path::Avx512 => unsafe { ln_each_avx512(numbers) },
+        #[cfg(target_arch = "x86_64")]
+        #[expect(
+            unsafe_code,
+            reason = "calls code compiled for instructions that were asked for at run time"
+        )]
+        // SAFETY: as above.
+        Path::Avx2 => unsafe { ln_each_avx2(numbers) },
+        _ => ln_each_inline(numbers),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma")]
+fn ln_each_avx512(numbers: &mut [f32]) {
+    ln_each_inline(numbers);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn ln_each_avx2(numbers: &mut [f32]) {
+    ln_each_inline(numbers);
+}
+
+#[inline(always)]
+fn ln_each_inline(numbers: &mut [f32]) {
+    for number in numbers {
+        *number = ln(*number);
+    }
 }
 
 const SQRT_HALF_BITS: u64 = std::f64::consts::FRAC_1_SQRT_2.to_bits();
@@ -143,6 +185,18 @@ mod tests {
         assert_eq!([ln(1.0), ln(0.0), ln(-0.0)], [0.0, f32::NEG_INFINITY, f32::NEG_INFINITY]);
         assert_eq!(ln(f32::INFINITY), f32::INFINITY);
         assert!(exp(f32::NAN).is_nan() && ln(f32::NAN).is_nan() && ln(-1.0).is_nan());
+    }
+
+    #[test]
+    fn vectors_of_any_width_give_the_same_bits() {
+        let numbers: Vec<f32> = ascending(-1.0, f32::INFINITY, 999_983).chain([f32::NAN, 0.0]).collect();
+        let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        let expected: Vec<f32> = numbers.iter().map(|x| ln(*x)).collect();
+        for path in Path::available() {
+            let mut each = numbers.clone();
+            ln_each(&mut each, Checked::new(path).unwrap());
+            assert_eq!(bits(&each), bits(&expected), "{path:?}");
+        }
     }
 
     #[test]

@@ -8,8 +8,9 @@
 use tinyvec::ArrayVec;
 
 use super::action::PolicyAction;
-use super::elementary::ln;
-use super::schema::{CLASS_FEATURES, DEPENDENCY_PLACES, OBSERVATION, SHARED_FEATURES, SLOTS};
+use super::elementary::{ln, ln_each};
+use super::kernel::Checked;
+use super::schema::{CLASS_FEATURES, DEPENDENCY_PLACES, LOGARITHMS, OBSERVATION, SHARED_FEATURES, SLOTS};
 use crate::observation::Observation;
 use crate::parts::{CLASSES_MAX, ClassSeen, DependencySeen};
 
@@ -27,6 +28,7 @@ pub type SlotClasses = ArrayVec<[usize; SLOTS]>;
 /// Turns observations into rows; remembers what the policy did.
 #[derive(Clone, Debug)]
 pub struct FeatureBuilder {
+    path: Checked,
     start_per_s: f64,
     /// The last three of the network's outputs for R and W, the newest first.
     outputs: [[f32; 2]; 3],
@@ -42,6 +44,7 @@ impl FeatureBuilder {
     #[must_use]
     pub fn new(start_per_s: f64) -> Self {
         Self {
+            path: Checked::best(),
             start_per_s,
             outputs: [[0.0; 2]; 3],
             admitted: [(0, start_per_s); HISTORY],
@@ -86,11 +89,24 @@ impl FeatureBuilder {
     pub fn features(&self, seen: &Observation, row: &mut [f32]) -> SlotClasses {
         assert_eq!(row.len(), OBSERVATION, "numbers in an observation row");
         let (shared, slots) = row.split_at_mut(SHARED_FEATURES.len());
-        let (service, dependencies) = shared.split_at_mut(SHARED_FEATURES.len() - 7 * DEPENDENCY_PLACES);
+        let (logarithms, others) = shared.split_at_mut(LOGARITHMS);
+        let (service, dependencies) = logarithms.split_at_mut(LOGARITHMS - 5 * DEPENDENCY_PLACES);
+        service.copy_from_slice(&self.service_ratios(seen));
+        for (place, row) in dependencies.chunks_exact_mut(5).enumerate() {
+            let ratios =
+                |dependency| dependency_ratios(dependency, self.dependencies_per_s[place], seen.slo_s);
+            row.copy_from_slice(&seen.dependencies.get(place).map_or([1.0; 5], ratios));
+        }
+        ln_each(logarithms, self.path);
+        for logarithm in logarithms {
+            *logarithm = logarithm.clamp(-LN_MAX, LN_MAX);
+        }
+        let (service, dependencies) = others.split_at_mut(others.len() - 2 * DEPENDENCY_PLACES);
         service.copy_from_slice(&self.service(seen));
-        for (place, row) in dependencies.chunks_exact_mut(7).enumerate() {
-            let row_of = |dependency| dependency_row(dependency, self.dependencies_per_s[place], seen.slo_s);
-            row.copy_from_slice(&seen.dependencies.get(place).map_or([0.0; 7], row_of));
+        for (place, row) in dependencies.chunks_exact_mut(2).enumerate() {
+            row.copy_from_slice(&seen.dependencies.get(place).map_or([0.0; 2], |dependency| {
+                [1.0, change(dependency.in_flight_change, dependency.throughput_fast_per_s)]
+            }));
         }
         let classes = busiest(&seen.classes);
         for (slot, row) in slots.chunks_exact_mut(CLASS_FEATURES.len()).enumerate() {
@@ -100,33 +116,41 @@ impl FeatureBuilder {
         classes
     }
 
-    fn service(&self, seen: &Observation) -> [f32; 31] {
+    fn service_ratios(&self, seen: &Observation) -> [f32; 17] {
         let (admitted, slo) = (self.admitted_per_s(), seen.slo_s);
         let waiting = (seen.in_flight - 1.0).max(0.0);
         let (fast, slow) = (seen.throughput_fast_per_s, seen.throughput_slow_per_s);
         let since_report = (seen.accepted_fast_per_s - fast) * seen.feedback_age_s;
+        [
+            ratio(seen.p95_fast_s, slo),
+            ratio(seen.p95_s, slo),
+            ratio(seen.p50_s, slo),
+            ratio(seen.p50_s, seen.base_s),
+            ratio(waiting, fast * slo),
+            ratio(waiting, slow * slo),
+            ratio(fast, admitted),
+            ratio(seen.accepted_fast_per_s, admitted),
+            ratio(seen.demand_fast_per_s, admitted),
+            ratio(fast, slow),
+            ratio(fast, seen.throughput_peak_per_s),
+            ratio(seen.demand_fast_per_s, seen.demand_slow_per_s),
+            ratio(seen.base_s, slo),
+            ratio(admitted, slow),
+            ratio(seen.accepted_fast_per_s, fast),
+            ratio((seen.in_flight + since_report).max(0.0), fast * slo),
+            ratio(admitted, self.admitted_before(seen.now_ns)),
+        ]
+    }
+
+    fn service(&self, seen: &Observation) -> [f32; 14] {
+        let (slo, fast) = (seen.slo_s, seen.throughput_fast_per_s);
         let [last, second, third] = self.outputs;
         [
-            ln_ratio(seen.p95_fast_s, slo),
-            ln_ratio(seen.p95_s, slo),
-            ln_ratio(seen.p50_s, slo),
-            ln_ratio(seen.p50_s, seen.base_s),
             bounded(seen.late_fraction_fast, 0.0, 1.0),
             bounded(seen.late_fraction, 0.0, 1.0),
-            ln_ratio(waiting, fast * slo),
-            ln_ratio(waiting, slow * slo),
             change(seen.in_flight_change, fast),
-            ln_ratio(fast, admitted),
-            ln_ratio(seen.accepted_fast_per_s, admitted),
-            ln_ratio(seen.demand_fast_per_s, admitted),
-            ln_ratio(fast, slow),
-            ln_ratio(fast, seen.throughput_peak_per_s),
             bounded(1.0 - seen.accepted_fast_per_s / seen.demand_fast_per_s, 0.0, 1.0),
-            ln_ratio(seen.demand_fast_per_s, seen.demand_slow_per_s),
-            ln_ratio(seen.base_s, slo),
             bounded(seen.failed_fast_per_s / (fast + seen.failed_fast_per_s), 0.0, 1.0),
-            ln_ratio(admitted, slow),
-            ln_ratio(seen.accepted_fast_per_s, fast),
             ln(1.0 + seen.samples as f32),
             last[0],
             last[1],
@@ -135,8 +159,6 @@ impl FeatureBuilder {
             third[0],
             third[1],
             bounded(seen.feedback_age_s / slo, 0.0, 10.0),
-            ln_ratio((seen.in_flight + since_report).max(0.0), fast * slo),
-            ln_ratio(admitted, self.admitted_before(seen.now_ns)),
             bounded(seen.since_completion_s / slo, 0.0, 10.0),
         ]
     }
@@ -166,7 +188,7 @@ fn class_row(class: &ClassSeen, slo_s: f64) -> [f32; 7] {
     [
         1.0,
         bounded(class.demand_share, 0.0, 1.0),
-        ln_ratio(class.cost, 1.0),
+        ln(ratio(class.cost, 1.0)).clamp(-LN_MAX, LN_MAX),
         bounded(class.network_delay_s / slo_s, 0.0, 2.0),
         bounded(class.late_fraction, 0.0, 1.0),
         calls(0),
@@ -174,26 +196,23 @@ fn class_row(class: &ClassSeen, slo_s: f64) -> [f32; 7] {
     ]
 }
 
-fn dependency_row(dependency: &DependencySeen, admitted_per_s: f64, slo_s: f64) -> [f32; 7] {
+fn dependency_ratios(dependency: &DependencySeen, admitted_per_s: f64, slo_s: f64) -> [f32; 5] {
     let waiting = (dependency.in_flight - 1.0).max(0.0);
     let (fast, slow) = (dependency.throughput_fast_per_s, dependency.throughput_slow_per_s);
     [
-        1.0,
-        ln_ratio(waiting, fast * slo_s),
-        ln_ratio(waiting, slow * slo_s),
-        change(dependency.in_flight_change, fast),
-        ln_ratio(fast, dependency.throughput_peak_per_s),
-        ln_ratio(dependency.base_s, slo_s),
+        ratio(waiting, fast * slo_s),
+        ratio(waiting, slow * slo_s),
+        ratio(fast, dependency.throughput_peak_per_s),
+        ratio(dependency.base_s, slo_s),
         // Not limited yet: as much as it takes.
-        if admitted_per_s > 0.0 && admitted_per_s.is_finite() { ln_ratio(admitted_per_s, slow) } else { 0.0 },
+        if admitted_per_s > 0.0 && admitted_per_s.is_finite() { ratio(admitted_per_s, slow) } else { 1.0 },
     ]
 }
 
-/// ln(a / b), clipped; 0 where that is not a number, as for 0 over 0.
-fn ln_ratio(a: f64, b: f64) -> f32 {
+/// a / b, clipped; 1 where that is not a number, as for 0 over 0.
+fn ratio(a: f64, b: f64) -> f32 {
     let ratio = a / b;
-    let ratio = if ratio.is_nan() { 1.0 } else { ratio.clamp(1.0 / RATIO_MAX, RATIO_MAX) };
-    ln(ratio as f32).clamp(-LN_MAX, LN_MAX)
+    if ratio.is_nan() { 1.0 } else { ratio.clamp(1.0 / RATIO_MAX, RATIO_MAX) as f32 }
 }
 
 /// What was added in 200 ms as a share of what completes in that time; one more rating keeps an idle service finite.

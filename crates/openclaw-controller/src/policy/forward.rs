@@ -1,19 +1,26 @@
 //! The forward pass: a network laid out for one path, and one observation through it without allocation.
 
-use super::kernel::{Block, Packed, Path, PathUnavailable, blocks};
+use super::kernel::{Block, Checked, LANES, Packed, Path, PathUnavailable, blocks};
 use super::network::{Dense, Layout, Network, NetworkError, Normaliser};
 
 /// A network that is ready to run.
 #[derive(Clone, Debug)]
 pub struct Forward {
-    path: Path,
+    path: Checked,
     layout: Layout,
-    normaliser: Normaliser,
+    scale: Scale,
     trunk: Vec<Packed>,
     shared_head: Packed,
     slots: Option<Slots>,
     /// Blocks of the widest layer.
     blocks: usize,
+}
+
+/// The scale of a whole observation, one entry for each number; blocks are filled up with what changes nothing.
+#[derive(Clone, Debug)]
+struct Scale {
+    mean: Vec<Block>,
+    std: Vec<Block>,
 }
 
 /// The layers that every slot goes through.
@@ -30,10 +37,10 @@ struct Slots {
 /// Memory for one forward pass at a time; see [`Forward::scratch`].
 #[derive(Clone, Debug)]
 pub struct Scratch {
+    /// The scaled observation.
+    scaled: Vec<Block>,
     /// The trunk's inputs.
     trunk: Vec<f32>,
-    /// The slots' scaled features.
-    slots: Vec<f32>,
     /// What layers give, in turns.
     layers: [Vec<Block>; 2],
     /// What the slots' first layer makes of the trunk's answer.
@@ -49,9 +56,9 @@ impl Forward {
         network.check()?;
         let pack = |layers: &[Dense]| layers.iter().map(Packed::new).collect::<Vec<_>>();
         Ok(Self {
-            path: Path::best(),
+            path: Checked::best(),
             layout: network.layout,
-            normaliser: network.normaliser.clone(),
+            scale: Scale::new(network),
             trunk: pack(&network.trunk),
             shared_head: Packed::new(&network.shared_head),
             slots: Slots::new(network),
@@ -64,13 +71,13 @@ impl Forward {
     /// # Errors
     /// This processor cannot take that path.
     pub fn over(self, path: Path) -> Result<Self, PathUnavailable> {
-        if path.is_available() { Ok(Self { path, ..self }) } else { Err(PathUnavailable(path)) }
+        Ok(Self { path: Checked::new(path)?, ..self })
     }
 
     /// The path it runs over.
     #[must_use]
     pub fn path(&self) -> Path {
-        self.path
+        self.path.path()
     }
 
     /// Its cut of observation and output.
@@ -84,8 +91,8 @@ impl Forward {
     pub fn scratch(&self) -> Scratch {
         let blocks = || vec![Block::default(); self.blocks];
         Scratch {
+            scaled: self.scale.mean.clone(),
             trunk: vec![0.0; self.layout.trunk_inputs()],
-            slots: vec![0.0; self.layout.slots * self.layout.slot],
             layers: [blocks(), blocks()],
             from_trunk: blocks(),
         }
@@ -100,14 +107,13 @@ impl Forward {
     pub fn run(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
         assert_eq!(observation.len(), self.layout.observation(), "numbers in an observation");
         assert_eq!(output.len(), self.layout.outputs(), "numbers in an output");
-        match self.path {
+        match self.path.path() {
             #[cfg(target_arch = "x86_64")]
             #[expect(
                 unsafe_code,
                 reason = "calls code compiled for instructions that were asked for at run time"
             )]
-            // SAFETY: a path other than the scalar one is only ever set after `Path::is_available` said that this
-            // processor has its instructions.
+            // SAFETY: this processor was found to have these instructions.
             Path::Avx512 => unsafe { self.run_avx512(observation, scratch, output) },
             #[cfg(target_arch = "x86_64")]
             #[expect(
@@ -147,8 +153,12 @@ impl Forward {
 
     #[inline(always)]
     fn run_inline(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
-        let Scratch { trunk, slots: scaled, layers, from_trunk } = scratch;
-        self.normalise(observation, trunk, scaled);
+        let Scratch { scaled, trunk, layers, from_trunk } = scratch;
+        self.scale.apply(observation, scaled);
+        let (shared, of_slots) = scaled.as_flattened()[..observation.len()].split_at(self.layout.shared);
+        let (trunk_shared, trunk_slots) = trunk.split_at_mut(self.layout.shared);
+        trunk_shared.copy_from_slice(shared);
+        largest(of_slots, trunk_slots);
         let (shared_output, slots_output) = output.split_at_mut(self.layout.actions_shared);
         let (answer, free) = through(&self.trunk, trunk, layers);
         self.shared_head.apply::<false>(answer, free);
@@ -156,7 +166,7 @@ impl Forward {
         let Some(slots) = &self.slots else { return };
         slots.from_trunk.apply::<false>(answer, from_trunk);
         let outputs = slots_output.chunks_exact_mut(self.layout.actions_slot);
-        for (features, output) in scaled.chunks_exact(self.layout.slot).zip(outputs) {
+        for (features, output) in of_slots.chunks_exact(self.layout.slot).zip(outputs) {
             if is_present(features) {
                 slots.run(from_trunk, features, layers, output);
             } else {
@@ -164,36 +174,48 @@ impl Forward {
             }
         }
     }
+}
 
-    /// Fills the trunk's inputs and the slots' scaled features.
+impl Scale {
+    fn new(network: &Network) -> Self {
+        let Layout { shared, slots, .. } = network.layout;
+        let whole = |entries: &[f32], nothing: f32| {
+            let (of_shared, of_slot) = entries.split_at(shared);
+            let mut whole = vec![[nothing; LANES]; blocks(network.layout.observation())];
+            let entries = of_shared.iter().chain(std::iter::repeat_n(of_slot, slots).flatten());
+            whole.as_flattened_mut().iter_mut().zip(entries).for_each(|(to, entry)| *to = *entry);
+            whole
+        };
+        Self { mean: whole(&network.normaliser.mean, 0.0), std: whole(&network.normaliser.std, 1.0) }
+    }
+
+    /// A slot's presence has the entries 0 and 1, so that it comes through as it is.
     #[inline(always)]
-    fn normalise(&self, observation: &[f32], trunk: &mut [f32], slots: &mut [f32]) {
-        let Normaliser { mean, std } = &self.normaliser;
-        let (shared, observed_slots) = observation.split_at(self.layout.shared);
-        let (shared_mean, slot_mean) = mean.split_at(self.layout.shared);
-        let (shared_std, slot_std) = std.split_at(self.layout.shared);
-        let (trunk_shared, largest) = trunk.split_at_mut(self.layout.shared);
-        scale(shared, shared_mean, shared_std, trunk_shared);
-        largest.fill(0.0);
-        if self.layout.slots == 0 {
-            return;
+    fn apply(&self, observation: &[f32], scaled: &mut [Block]) {
+        scaled.as_flattened_mut()[..observation.len()].copy_from_slice(observation);
+        for ((numbers, mean), std) in scaled.iter_mut().zip(&self.mean).zip(&self.std) {
+            for lane in 0..LANES {
+                let scaled = (numbers[lane] - mean[lane]) / std[lane];
+                numbers[lane] = scaled.clamp(-Normaliser::CLIP, Normaliser::CLIP);
+            }
         }
-        let mut any = false;
-        let observed = observed_slots.chunks_exact(self.layout.slot);
-        for (observed, scaled) in observed.zip(slots.chunks_exact_mut(self.layout.slot)) {
-            // The presence's own entries are 0 and 1, so that it comes through as it is.
-            scale(observed, slot_mean, slot_std, scaled);
-            if !is_present(scaled) {
-                continue;
-            }
-            if any {
-                for (largest, scaled) in largest.iter_mut().zip(scaled.iter()) {
-                    *largest = larger(*largest, *scaled);
-                }
-            } else {
-                largest.copy_from_slice(scaled);
-                any = true;
-            }
+    }
+}
+
+/// The largest of each feature over the present slots; 0 where there is none.
+#[inline(always)]
+fn largest(slots: &[f32], largest: &mut [f32]) {
+    largest.fill(0.0);
+    if largest.is_empty() {
+        return;
+    }
+    let mut present = slots.chunks_exact(largest.len()).filter(|features| is_present(features));
+    if let Some(first) = present.next() {
+        largest.copy_from_slice(first);
+    }
+    for features in present {
+        for (largest, feature) in largest.iter_mut().zip(features) {
+            *largest = larger(*largest, *feature);
         }
     }
 }
@@ -236,13 +258,6 @@ fn is_present(features: &[f32]) -> bool {
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
     if b > a || b.is_nan() { b } else { a }
-}
-
-#[inline(always)]
-fn scale(from: &[f32], mean: &[f32], std: &[f32], to: &mut [f32]) {
-    for (((to, from), mean), std) in to.iter_mut().zip(from).zip(mean).zip(std) {
-        *to = ((from - mean) / std).clamp(-Normaliser::CLIP, Normaliser::CLIP);
-    }
 }
 
 /// Runs `input` through hidden layers, for which two buffers take turns. Returns what the last one gives, and the

@@ -86,6 +86,24 @@ impl Path {
     }
 }
 
+/// A path that this processor was found to have: what code compiled for it may be called with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Checked(Path);
+
+impl Checked {
+    pub(super) fn best() -> Self {
+        Self(Path::best())
+    }
+
+    pub(super) fn new(path: Path) -> Result<Self, PathUnavailable> {
+        if path.is_available() { Ok(Self(path)) } else { Err(PathUnavailable(path)) }
+    }
+
+    pub(super) fn path(self) -> Path {
+        self.0
+    }
+}
+
 /// Blocks that hold so many outputs.
 pub(super) fn blocks(outputs: usize) -> usize {
     outputs.div_ceil(LANES)

@@ -17,29 +17,43 @@ pub const DEPENDENCY_PLACES: usize = 2;
 ///
 /// `…Over…` is the logarithm of a ratio, clipped; fractions are 0 to 1; `admitted` is R, the total that the policy
 /// admitted last, per second; `wait` is what Little's law makes of the work in flight, less the one in service.
-/// Features of a dependency that is not there are 0.
+/// Features of a dependency that is not there are 0. The logarithms come first, so that they are taken all at once.
 pub const SHARED_FEATURES: [&str; 45] = [
     "p95FastOverSlo",
     "p95OverSlo",
     "p50OverSlo",
     "p50OverBase",
-    "lateFractionFast",
-    "lateFraction",
     "waitFastOverSlo",
     "waitSlowOverSlo",
-    // Of what is in flight over 200 ms, as a share of what completes in that time.
-    "inFlightChange",
     "throughputFastOverAdmitted",
     "acceptedFastOverAdmitted",
     "demandFastOverAdmitted",
     "throughputFastOverSlow",
     "throughputFastOverPeak",
-    "throttledFraction",
     "demandFastOverSlow",
     "baseOverSlo",
-    "failedFraction",
     "admittedOverThroughputSlow",
     "acceptedFastOverThroughputFast",
+    // The wait once what was admitted since the newest report is added (Smith's predictor).
+    "correctedWaitOverSlo",
+    // R now over R 500 ms ago.
+    "admittedOverBefore",
+    "dependency0.waitFastOverSlo",
+    "dependency0.waitSlowOverSlo",
+    "dependency0.throughputFastOverPeak",
+    "dependency0.baseOverSlo",
+    "dependency0.admittedOverThroughputSlow",
+    "dependency1.waitFastOverSlo",
+    "dependency1.waitSlowOverSlo",
+    "dependency1.throughputFastOverPeak",
+    "dependency1.baseOverSlo",
+    "dependency1.admittedOverThroughputSlow",
+    "lateFractionFast",
+    "lateFraction",
+    // Of what is in flight over 200 ms, as a share of what completes in that time.
+    "inFlightChange",
+    "throttledFraction",
+    "failedFraction",
     // ln(1 + latencies of the last second).
     "lnSamples",
     // The policy's own last outputs, -1 to 1; 1 is the newest.
@@ -51,27 +65,15 @@ pub const SHARED_FEATURES: [&str; 45] = [
     "guardAction3",
     // In SLOs.
     "feedbackAge",
-    // The wait once what was admitted since the newest report is added (Smith's predictor).
-    "correctedWaitOverSlo",
-    // R now over R 500 ms ago.
-    "admittedChange",
-    // In SLOs.
     "sinceCompletion",
     "dependency0.present",
-    "dependency0.waitFastOverSlo",
-    "dependency0.waitSlowOverSlo",
     "dependency0.inFlightChange",
-    "dependency0.throughputFastOverPeak",
-    "dependency0.baseOverSlo",
-    "dependency0.admittedOverThroughputSlow",
     "dependency1.present",
-    "dependency1.waitFastOverSlo",
-    "dependency1.waitSlowOverSlo",
     "dependency1.inFlightChange",
-    "dependency1.throughputFastOverPeak",
-    "dependency1.baseOverSlo",
-    "dependency1.admittedOverThroughputSlow",
 ];
+
+/// How many of them are logarithms of ratios.
+pub(super) const LOGARITHMS: usize = 27;
 
 /// Features of one class.
 pub const CLASS_FEATURES: [&str; 7] =
@@ -126,6 +128,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn the_logarithms_come_first() {
+        let is_logarithm = |name: &&str| name.contains("Over");
+        assert!(SHARED_FEATURES[..LOGARITHMS].iter().all(is_logarithm));
+        assert!(!SHARED_FEATURES[LOGARITHMS..].iter().any(is_logarithm));
+    }
 
     #[test]
     fn every_number_has_a_name_of_its_own() {

@@ -81,7 +81,7 @@ fn each_feature_of_the_service_is_the_ratio_that_its_name_says() {
         ("lnSamples", 100_f64.ln()),
         ("feedbackAge", 0.5),
         ("correctedWaitOverSlo", (81.0_f64 / 60.0).ln()),
-        ("admittedChange", 0.0),
+        ("admittedOverBefore", 0.0),
         ("sinceCompletion", 0.25),
         ("dependency0.present", 0.0),
         ("class0.present", 0.0),
@@ -163,7 +163,7 @@ fn what_the_policy_did_last_is_remembered_for_three_decisions_and_half_a_second(
         ("admittedAction2", 0.6),
         ("guardAction3", -0.5),
         // Decided at 800 ms less 500 ms: the fourth.
-        ("admittedChange", (800.0_f32 / 400.0).ln()),
+        ("admittedOverBefore", (800.0_f32 / 400.0).ln()),
         ("admittedOverThroughputSlow", (800.0_f32 / 600.0).ln()),
     ] {
         let found = feature(&builder, &seen, name);
