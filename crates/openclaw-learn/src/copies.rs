@@ -5,7 +5,7 @@
 //! channels would save, but only steps of a millisecond and more are worth sharing out at all.
 
 use crate::environment::{ActionSpace, Actions, End, EnvSpec, StepOut, VecEnv};
-use crate::layout::Layout;
+use openclaw_controller::policy::Layout;
 use std::num::NonZeroUsize;
 use std::thread;
 
@@ -66,14 +66,14 @@ impl<E: Env> VecEnv for Copies<E> {
     fn spec(&self) -> EnvSpec {
         let first = &self.copies[0].env;
         let layout = first.layout();
-        let observation_len = layout.observation_len();
+        let observation_len = layout.observation();
         EnvSpec { envs: self.copies.len(), observation_len, action: first.action(), layout }
     }
 
     fn reset(&mut self, seed: u64, observations: &mut [f32]) {
         let rows = observations.chunks_exact_mut(self.spec().observation_len);
         for (index, (copy, row)) in (0..).zip(self.copies.iter_mut().zip(rows)) {
-            copy.seed = mix(seed ^ mix(index));
+            (copy.seed, copy.episode) = (mix(seed ^ mix(index)), 0);
             copy.begin(row);
         }
     }
@@ -147,7 +147,7 @@ impl<E: Env> Share<'_, E> {
 fn cut<'a>(actions: Actions<'a>, spec: &EnvSpec, share: usize) -> Vec<Actions<'a>> {
     match actions {
         Actions::Continuous(actions) => {
-            actions.chunks(share * spec.layout.actions_len()).map(Actions::Continuous).collect()
+            actions.chunks(share * spec.layout.outputs()).map(Actions::Continuous).collect()
         }
         Actions::Discrete(actions) => actions.chunks(share).map(Actions::Discrete).collect(),
     }
@@ -157,7 +157,7 @@ fn cut<'a>(actions: Actions<'a>, spec: &EnvSpec, share: usize) -> Vec<Actions<'a
 fn one<'a>(actions: Actions<'a>, spec: &EnvSpec, index: usize) -> Action<'a> {
     match actions {
         Actions::Continuous(actions) => {
-            let len = spec.layout.actions_len();
+            let len = spec.layout.outputs();
             Action::Continuous(&actions[index * len..(index + 1) * len])
         }
         Actions::Discrete(actions) => Action::Discrete(actions[index]),
@@ -171,3 +171,6 @@ pub(crate) const fn mix(number: u64) -> u64 {
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests;

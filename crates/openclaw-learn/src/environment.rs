@@ -4,7 +4,7 @@
 //! single environment lost as the boundary: the simulator shares work between its copies, and decides itself how many
 //! threads it uses. Single environments come in through [`Copies`](crate::Copies).
 
-use crate::layout::Layout;
+use openclaw_controller::policy::Layout;
 use thiserror::Error;
 
 /// Several copies of one environment, stepped together.
@@ -25,7 +25,7 @@ pub trait VecEnv {
 }
 
 /// The shapes of a [`VecEnv`].
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvSpec {
     /// Copies stepped together.
     pub envs: usize,
@@ -38,7 +38,7 @@ pub struct EnvSpec {
 }
 
 /// What an environment takes as an action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActionSpace {
     /// A row of numbers, each in [-1, 1].
     Continuous {
@@ -143,6 +143,15 @@ pub enum SpecError {
 }
 
 impl EnvSpec {
+    /// Without slots: the network is a plain multi-layer perceptron.
+    #[must_use]
+    pub fn plain(envs: usize, observation_len: usize, action: ActionSpace) -> Self {
+        let (ActionSpace::Continuous { len: actions } | ActionSpace::Discrete { count: actions }) = action;
+        let layout =
+            Layout { shared: observation_len, slots: 0, slot: 0, actions_shared: actions, actions_slot: 0 };
+        Self { envs, observation_len, action, layout }
+    }
+
     /// Whether all shapes fit together.
     ///
     /// # Errors
@@ -160,15 +169,15 @@ impl EnvSpec {
         if (slots == 0) != (slot == 0) || (slots == 0 && actions_slot > 0) {
             return Err(SpecError::Slots { slots, slot });
         }
-        if self.layout.observation_len() != self.observation_len {
-            let (layout, observation) = (self.layout.observation_len(), self.observation_len);
+        if self.layout.observation() != self.observation_len {
+            let (layout, observation) = (self.layout.observation(), self.observation_len);
             return Err(SpecError::Observation { layout, observation });
         }
         let (space, fits) = match self.action {
-            ActionSpace::Continuous { len } => (len, self.layout.actions_len() == len),
+            ActionSpace::Continuous { len } => (len, self.layout.outputs() == len),
             ActionSpace::Discrete { count } => (count, actions_shared == count && actions_slot == 0),
         };
-        let layout = self.layout.actions_len();
+        let layout = self.layout.outputs();
         if fits { Ok(()) } else { Err(SpecError::Action { layout, space }) }
     }
 }
@@ -185,9 +194,7 @@ mod tests {
     #[test]
     fn shapes_that_fit_pass() {
         assert_eq!(slotted().check(), Ok(()));
-        let layout = Layout::plain(4, 2);
-        let action = ActionSpace::Discrete { count: 2 };
-        assert_eq!(EnvSpec { envs: 1, observation_len: 4, action, layout }.check(), Ok(()));
+        assert_eq!(EnvSpec::plain(1, 4, ActionSpace::Discrete { count: 2 }).check(), Ok(()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What all learners have in common, so that a training loop knows none of them.
 
 use crate::environment::{SpecError, VecEnv};
-use crate::weights::NetworkWeights;
+use crate::policy::Policy;
 use thiserror::Error;
 
 /// Something that learns a policy from an environment.
@@ -15,7 +15,7 @@ pub trait Learner {
     fn iterate(&mut self, env: &mut dyn VecEnv) -> Result<Progress, LearnError>;
 
     /// The policy as it is now, without exploration.
-    fn weights(&self) -> NetworkWeights;
+    fn policy(&self) -> Policy;
 
     /// All that is needed to go on: parameters, optimiser, normaliser, random numbers, stored experience.
     ///
@@ -113,4 +113,14 @@ pub enum CheckpointError {
     /// Of another kind.
     #[error("the checkpoint is of another {0}: resume with what it was begun with")]
     Other(&'static str),
+}
+
+/// A setting that must hold.
+pub(crate) fn check(
+    algorithm: &'static str,
+    setting: &'static str,
+    range: &'static str,
+    holds: bool,
+) -> Result<(), LearnError> {
+    if holds { Ok(()) } else { Err(LearnError::Setting { algorithm, setting, range }) }
 }

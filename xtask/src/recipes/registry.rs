@@ -31,6 +31,13 @@ pub(crate) const PROOFS: &[Recipe] = &[
         target: "edge_loss",
     },
     Recipe {
+        name: "learn",
+        about: "every algorithm on its control problem with ten seeds; PPO and SAC on the pendulum, too",
+        settings: &[("OPENCLAW_PROVE_SEEDS", "10")],
+        package: "openclaw-learn",
+        target: "solve",
+    },
+    Recipe {
         name: "store-loss",
         about: "100 losses of power or process amid writing; no acknowledged rating may be missing",
         settings: &[("OPENCLAW_PROVE_LOSSES", "100")],
@@ -61,5 +68,12 @@ pub(crate) const BENCHES: &[Recipe] = &[
         settings: &[],
         package: "openclaw-edge",
         target: "event",
+    },
+    Recipe {
+        name: "train",
+        about: "PPO's steps per second and its return on CartPole beside stable-baselines3's, from PyPI",
+        settings: &[],
+        package: "openclaw-learn",
+        target: "train",
     },
 ];
