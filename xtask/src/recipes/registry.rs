@@ -32,7 +32,7 @@ pub(crate) const PROOFS: &[Recipe] = &[
     },
     Recipe {
         name: "learn",
-        about: "every algorithm on its control problem with ten seeds; PPO and SAC on the pendulum, too",
+        about: "every algorithm on its control problems with ten seeds each",
         settings: &[("OPENCLAW_PROVE_SEEDS", "10")],
         package: "openclaw-learn",
         target: "solve",

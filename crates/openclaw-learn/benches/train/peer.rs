@@ -1,7 +1,7 @@
 //! stable-baselines3 in a Python of its own, made once under the target folder.
 //!
-//! Where the system's Python has torch (Debian's `python3-torch` is a small one for the CPU), it is used, with the
-//! newest stable-baselines3 that goes with it; else both come from the package index, a download of some gigabytes.
+//! The package index has torch only with its CUDA libraries, so that this is a download of some gigabytes. Debian's
+//! small `python3-torch` lost: its age would be held against the comparison, and pip does not count it as installed.
 
 use crate::Case;
 use serde_json::{Value, json};
@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/train/peer.py");
-/// Goes with Debian 12's torch 1.13.
-const WITH_SYSTEM_TORCH: &[&str] = &["stable-baselines3==2.2.1", "gymnasium==0.29.1"];
-const WITHOUT: &[&str] = &["stable-baselines3==2.9.2"];
+const PACKAGES: &[&str] = &["stable-baselines3==2.9.2", "torch==2.15.0", "gymnasium==0.29.1"];
 
 /// A running peer.
 pub(crate) struct Peer {
@@ -89,22 +87,12 @@ fn python() -> Result<PathBuf, String> {
 }
 
 fn make(folder: &Path, python: &Path) -> Result<(), String> {
-    let system = Path::new("/usr/bin/python3");
-    let has_torch = imports(system, "torch");
-    let (base, packages) =
-        if has_torch { (system, WITH_SYSTEM_TORCH) } else { (Path::new("python3"), WITHOUT) };
-    eprintln!("making a Python with stable-baselines3 in {}, once", folder.display());
-    if !has_torch {
-        eprintln!("torch comes from the package index; Debian's python3-torch would be far smaller");
-    }
-    let mut venv = Command::new(base);
+    eprintln!("making a Python with stable-baselines3 and torch in {}, once", folder.display());
+    let mut venv = Command::new("python3");
     venv.args(["-m", "venv", "--clear"]).arg(folder);
-    if has_torch {
-        venv.arg("--system-site-packages");
-    }
-    run(&mut venv, "python3 with its venv module is needed")?;
+    run(&mut venv, "python3 (3.10 or newer) with its venv module is needed")?;
     let mut install = Command::new(python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES);
     run(&mut install, "stable-baselines3 could not be installed")
 }
 
