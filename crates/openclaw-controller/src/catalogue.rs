@@ -108,6 +108,7 @@ fn little_guard_settings(values: &[f64], aware: bool) -> LittleGuardSettings {
         bucket_s: values.take(),
         headroom: values.take(),
         aware,
+        ..LittleGuardSettings::default()
     }
 }
 
