@@ -9,6 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::FlagOverride;
 
+mod evaluate;
+
+pub(crate) use evaluate::EvaluateArgs;
+
 /// A rating engine whose per-user rate limits are learned.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = "Try: openclaw demo --exit --duration 20s")]
@@ -63,6 +67,13 @@ Examples:
   openclaw load --scenario scenarios/demo.json --json report.json
   openclaw load --ratings ratings.dat --speedup 10000 --target http://127.0.0.1:8080")]
     Load(LoadArgs),
+    /// Compares controllers side by side on scenario files, in the simulator
+    #[command(after_help = "\
+Examples:
+  openclaw evaluate --scenarios scenarios/steady.json --controllers little-guard,aimd
+  openclaw evaluate --scenarios scenarios/sets/test/*.json --tune 40 --json out.json --html out.html
+  openclaw evaluate --scenarios my.json --tuned tuned.json --policy policy.safetensors")]
+    Evaluate(EvaluateArgs),
     /// Shows what is live: controller, objective, leases, queues
     #[command(after_help = "\
 Examples:

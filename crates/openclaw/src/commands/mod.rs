@@ -2,6 +2,7 @@
 
 mod backend;
 mod configuration;
+mod evaluate;
 mod load;
 mod scenario;
 mod service;
@@ -29,6 +30,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Edge(args) => service::edge(&args),
         Command::Backend(args) => block_on(1, backend::run(args)),
         Command::Load(args) => block_on(0, load::run(args)),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Status(args) => block_on(1, status::run(args)),
         Command::Config(command) => configuration::run(command),
     }
