@@ -1,9 +1,10 @@
-//! Controllers compared side by side, honestly.
+//! Policies trained, and controllers compared side by side, honestly.
 //!
-//! [`evaluate`] plays every controller on every scenario in the simulator, [`tune`] gives every controller the same
-//! chance beforehand, [`report`] shows who did best and how sure that is.
+//! [`train`] learns a policy in the simulator, [`evaluate`] plays every controller on every scenario, [`tune`] gives
+//! every controller the same chance beforehand, [`report`] shows who did best and how sure that is.
 
 pub mod evaluate;
 mod jobs;
 pub mod report;
+pub mod train;
 pub mod tune;

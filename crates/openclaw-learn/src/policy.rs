@@ -1,7 +1,7 @@
-//! What leaves this crate: a trained network as plain numbers, in the serving side's own type, and what its outputs
-//! mean.
+//! What leaves this crate: a trained network as plain numbers, in the serving side's own types.
 
-use openclaw_controller::policy::{Forward, Network, NetworkError, Scratch, exp};
+use openclaw_controller::policy::{Forward, Network, NetworkError, Scratch};
+pub use openclaw_controller::policy::{Output, choice, tanh};
 
 /// A trained, deterministic policy.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,36 +10,6 @@ pub struct Policy {
     pub network: Network,
     /// What its outputs are.
     pub output: Output,
-}
-
-/// What a network's outputs are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Output {
-    /// Actions once clipped to [-1, 1].
-    Clipped,
-    /// Actions once through the hyperbolic tangent: [`tanh`].
-    Tanh,
-    /// A score for each discrete choice: [`choice`].
-    Choice,
-}
-
-/// The hyperbolic tangent with the same bits everywhere, from the serving side's exponential.
-#[must_use]
-pub fn tanh(x: f32) -> f32 {
-    1.0 - 2.0 / (exp(2.0 * x) + 1.0)
-}
-
-/// The number of the first highest score.
-#[must_use]
-pub fn choice(scores: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, score) in scores.iter().enumerate() {
-        if *score > scores[best] {
-            best = index;
-        }
-    }
-    best
 }
 
 /// A policy that is ready to act.
@@ -73,24 +43,5 @@ impl Actor {
                 Output::Choice => *value,
             };
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_highest_score_is_the_choice() {
-        assert_eq!(choice(&[1.0, 3.0, 3.0, 2.0]), 1);
-    }
-
-    #[test]
-    fn tanh_is_that_of_the_standard_library() {
-        for step in -2000..=2000_i16 {
-            let x = f32::from(step) / 100.0;
-            assert!((tanh(x) - x.tanh()).abs() < 2e-7, "{x}");
-        }
-        assert_eq!((tanh(1e9), tanh(-1e9), tanh(0.0)), (1.0, -1.0, 0.0));
     }
 }

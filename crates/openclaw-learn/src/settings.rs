@@ -39,6 +39,17 @@ impl Settings {
         }
     }
 
+    /// The algorithm's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ppo(_) => "ppo",
+            Self::Dqn(_) => "dqn",
+            Self::Sac(_) => "sac",
+            Self::Ddpg(_) => "ddpg",
+        }
+    }
+
     /// Begins a run. The same settings, shapes, seed and device give the same run, bit for bit.
     ///
     /// # Errors

@@ -86,7 +86,7 @@ impl Service {
     ) -> Result<Self, InvalidId> {
         let scenario = &world.scenario;
         let users = world.ids.len();
-        let start_per_s = scenario.initial_rate_factor * world.population.capacity_per_s();
+        let start_per_s = world.start_per_s();
         let refill_rate = start_per_s / users.max(1) as f64;
         let defaults = BucketPolicy { bucket_size: START_BUCKET_S * refill_rate, refill_rate };
         let defaults = settings.bounds.clamp(defaults);

@@ -68,6 +68,12 @@ impl World {
         &self.scenario
     }
 
+    /// The configured start of the total admitted, in work units per second.
+    #[must_use]
+    pub fn start_per_s(&self) -> f64 {
+        self.scenario.initial_rate_factor * self.population.capacity_per_s()
+    }
+
     /// Who sends.
     #[must_use]
     pub fn population(&self) -> &Population {

@@ -10,8 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::FlagOverride;
 
 mod evaluate;
+mod train;
 
 pub(crate) use evaluate::EvaluateArgs;
+pub(crate) use train::{Algorithm, Conditions, TrainArgs};
 
 /// A rating engine whose per-user rate limits are learned.
 #[derive(Debug, Parser)]
@@ -67,6 +69,13 @@ Examples:
   openclaw load --scenario scenarios/demo.json --json report.json
   openclaw load --ratings ratings.dat --speedup 10000 --target http://127.0.0.1:8080")]
     Load(LoadArgs),
+    /// Trains a policy in the simulator
+    #[command(after_help = "\
+Examples:
+  openclaw train                                          PPO on all conditions, to policy.safetensors
+  openclaw train --algorithm ppo --conditions classic --seed 7 --out classic.safetensors
+  openclaw train --checkpoint run.checkpoint --logs logs  interrupted runs go on where they were")]
+    Train(TrainArgs),
     /// Compares controllers side by side on scenario files, in the simulator
     #[command(after_help = "\
 Examples:

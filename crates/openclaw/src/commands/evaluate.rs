@@ -14,6 +14,7 @@ use openclaw_lab::tune::{self, Budget, TrainingScenario, Tuning};
 use openclaw_lab::{evaluate::Case, report};
 use openclaw_scenario::families::Family;
 
+use super::origin::command;
 use super::{check_writable, write_json};
 use crate::cli::EvaluateArgs;
 use crate::terminal::{report as tell, say};
@@ -149,26 +150,6 @@ fn origin() -> Origin {
     }
 }
 
-/// The command line without what the figures do not depend on: where they go, and on how many threads.
-fn command(arguments: impl Iterator<Item = String>) -> String {
-    let mut command = vec!["openclaw".to_owned()];
-    let mut arguments = arguments.peekable();
-    while let Some(argument) = arguments.next() {
-        let (name, has_value) =
-            argument.split_once('=').map_or((argument.as_str(), false), |(name, _)| (name, true));
-        if matches!(name, "--json" | "--html" | "--threads") {
-            if !has_value {
-                arguments.next();
-            }
-            continue;
-        }
-        let plain = !argument.is_empty()
-            && argument.chars().all(|c| c.is_ascii_alphanumeric() || "-_./,:=@+%".contains(c));
-        command.push(if plain { argument } else { format!("'{}'", argument.replace('\'', r"'\''")) });
-    }
-    command.join(" ")
-}
-
 fn show(evaluation: &Evaluation) {
     let groups = &evaluation.summary.groups;
     for group in groups {
@@ -219,20 +200,4 @@ fn write(args: &EvaluateArgs, evaluation: &Evaluation) -> Result<()> {
         tell(&format!("report written to {}", path.display()));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_to_repeat_leaves_out_where_results_go_and_quotes_the_rest() {
-        let arguments = "evaluate --scenarios a.json --json out.json --threads=2 --html o.html --seeds 3";
-        assert_eq!(
-            command(arguments.split(' ').map(str::to_owned)),
-            "openclaw evaluate --scenarios a.json --seeds 3"
-        );
-        let odd = ["--scenarios", "it's mine.json", ""].map(str::to_owned);
-        assert_eq!(command(odd.into_iter()), r"openclaw --scenarios 'it'\''s mine.json' ''");
-    }
 }

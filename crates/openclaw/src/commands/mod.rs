@@ -4,9 +4,11 @@ mod backend;
 mod configuration;
 mod evaluate;
 mod load;
+mod origin;
 mod scenario;
 mod service;
 mod status;
+mod train;
 
 use std::future::Future;
 
@@ -31,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Backend(args) => block_on(1, backend::run(args)),
         Command::Load(args) => block_on(0, load::run(args)),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Train(args) => train::run(&args),
         Command::Status(args) => block_on(1, status::run(args)),
         Command::Config(command) => configuration::run(command),
     }
