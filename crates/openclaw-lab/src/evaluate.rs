@@ -21,4 +21,5 @@ pub use outcome::{Outcome, Role, Volumes};
 pub use policies::{PolicyFileError, read_policies};
 pub use suite::{Case, SuiteError};
 pub use summary::{ALL, ByScenario, Extreme, GroupSummary, Paired, Spread, Standing, by_scenario, summarise};
+pub(crate) use trial::ORACLE_COURSES;
 pub use trial::{Played, Trial};

@@ -39,7 +39,7 @@ pub fn page(evaluation: &Evaluation, timeline: Option<&str>) -> String {
         (opening::scores(summary.slo_ms))
         h2 { "Scenario by scenario" }
         p { "JF, the mean of all courses of a scenario. Light is good. Hover over a cell for more." }
-        (heatmap::heatmap(&evaluation.results, all, &names))
+        (heatmap::heatmap(evaluation, all, &names))
         h2 { "One scenario, second by second" }
         (timelines::timelines(&evaluation.courses, all, timeline, summary.slo_ms))
         h2 { "Tuning" }

@@ -97,7 +97,10 @@ pub struct Training {
 
 impl std::fmt::Debug for Training {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Training").field("settings", &self.settings).field("steps", &self.steps).finish_non_exhaustive()
+        f.debug_struct("Training")
+            .field("settings", &self.settings)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
     }
 }
 
@@ -108,9 +111,14 @@ impl TrainSettings {
             (positive, "steps, services and lookEvery must be over 0"),
             (self.selection.iter().any(|count| *count > 0), "selection must name at least one scenario"),
             (!self.curriculum.is_empty(), "the curriculum needs at least one stage"),
-            (self.curriculum.iter().all(Stage::is_sound), "a stage's weights must be 0 or more, and one over 0"),
+            (
+                self.curriculum.iter().all(Stage::is_sound),
+                "a stage's weights must be 0 or more, and one over 0",
+            ),
         ];
-        checks.into_iter().try_for_each(|(holds, fault)| if holds { Ok(()) } else { Err(TrainError::Settings(fault)) })
+        checks
+            .into_iter()
+            .try_for_each(|(holds, fault)| if holds { Ok(()) } else { Err(TrainError::Settings(fault)) })
     }
 }
 

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 pub use file::{TuningFileError, read, write};
 
-use crate::evaluate::{Case, Contender, Identity, Kind, Trial, statistics};
+use crate::evaluate::{Case, Contender, Identity, Kind, ORACLE_COURSES, Trial, statistics};
 use crate::jobs;
 
 /// What is tuned by.
@@ -104,20 +104,21 @@ impl TrainingScenario {
 }
 
 impl Budget {
-    /// Number of courses that [`tune`](Self::tune) reports as done for these controllers, the oracle's included.
+    /// Number of courses that [`tune`](Self::tune) reports as done for these controllers, those of the oracle's
+    /// search included.
     #[must_use]
     pub fn courses_total(&self, kinds: &[ControllerKind]) -> u64 {
         let tries = |kind: &ControllerKind| if kind.parameters().is_empty() { 1 } else { self.candidates };
         let tries: usize = kinds.iter().map(tries).sum();
-        (self.cases.len() * (1 + tries)) as u64
+        self.cases.len() as u64 * (ORACLE_COURSES + tries as u64)
     }
 
-    /// Tunes each of `kinds`. `done` is called after each course, from any thread.
+    /// Tunes each of `kinds`. `done` is called with the number of courses just played, from any thread.
     #[must_use]
-    pub fn tune(&self, kinds: &[ControllerKind], done: impl Fn() + Sync) -> Tuning {
+    pub fn tune(&self, kinds: &[ControllerKind], done: impl Fn(u64) + Sync) -> Tuning {
         let trials = jobs::in_order(&self.cases, self.threads, |case| {
             let trial = Trial::new(case, 0, self.slo_s);
-            done();
+            done(ORACLE_COURSES);
             trial
         });
         let controllers = kinds.iter().map(|kind| self.tune_one(*kind, &trials, &done)).collect();
@@ -130,7 +131,7 @@ impl Budget {
         }
     }
 
-    fn tune_one(&self, kind: ControllerKind, trials: &[Trial], done: &(impl Fn() + Sync)) -> Tuned {
+    fn tune_one(&self, kind: ControllerKind, trials: &[Trial], done: &(impl Fn(u64) + Sync)) -> Tuned {
         let objective = |values: &[f64]| {
             let contender = Contender {
                 name: kind.name().to_owned(),
@@ -138,7 +139,7 @@ impl Budget {
             };
             let each = jobs::in_order(trials, self.threads, |trial| {
                 let objective = trial.objective(&contender);
-                done();
+                done(1);
                 objective
             });
             statistics::mean(&each)

@@ -1,5 +1,7 @@
 //! The comparison as a stranger runs it: results for programs, a page for people, the same bytes every time.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -70,7 +72,8 @@ fn every_controller_is_scored_on_every_scenario_the_same_bytes_on_any_number_of_
     let keys: std::collections::BTreeSet<_> = rows.iter().map(key).collect();
     assert_eq!(keys.len(), rows.len(), "every row is another course");
     for row in rows {
-        let number = |name: &str| row[name].as_f64().unwrap_or_else(|| panic!("{name} is no number in {row}"));
+        let number =
+            |name: &str| row[name].as_f64().unwrap_or_else(|| panic!("{name} is no number in {row}"));
         for name in ["G", "J", "JF"] {
             assert!((0.0..=1.2).contains(&number(name)), "{name} in {row}");
         }
@@ -90,8 +93,7 @@ fn neither_letting_everybody_in_nor_keeping_everybody_out_comes_near_aimd() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "small.json", &[DROP, STEADY]);
     let who = "accept-all,reject-all,aimd,oracle";
-    let arguments =
-        ["--scenarios", "small.json", "--controllers", who, "--seeds", "1", "--json", "out.json"];
+    let arguments = ["--scenarios", "small.json", "--controllers", who, "--seeds", "1", "--json", "out.json"];
     succeed(folder.path(), &arguments);
     let report = json(&folder.path().join("out.json"));
     let all = &report["summary"]["groups"][0];
@@ -112,7 +114,8 @@ fn the_page_needs_nothing_else_and_shows_everyone() {
     let who = ["--scenarios", "small.json", "--controllers", "little-guard,aimd,oracle", "--seeds", "1"];
     succeed(folder.path(), &[who.as_slice(), &["--html", "out.html"]].concat());
     let page = std::fs::read_to_string(folder.path().join("out.html")).unwrap();
-    for word in ["little-guard", "aimd", "oracle", "&lt;steady &amp; heavy&gt;", "drop", "--seeds 1", "<path"] {
+    for word in ["little-guard", "aimd", "oracle", "&lt;steady &amp; heavy&gt;", "drop", "--seeds 1", "<path"]
+    {
         assert!(page.contains(word), "{word} is missing");
     }
     for outside in ["http://", "https://", "src=", "url(", "@import", "<link"] {
@@ -153,7 +156,8 @@ fn settings_are_tuned_written_read_back_and_told() {
     let (now, later) = (json(&folder.path().join("now.json")), json(&folder.path().join("later.json")));
     assert_eq!(now["results"], later["results"], "settings read back are the settings");
     assert_eq!(now["summary"]["tuning"], settings);
-    let published = ["--scenarios", "small.json", "--controllers", "static", "--seeds", "1", "--json", "p.json"];
+    let published =
+        ["--scenarios", "small.json", "--controllers", "static", "--seeds", "1", "--json", "p.json"];
     succeed(folder.path(), &published);
     assert_ne!(json(&folder.path().join("p.json"))["results"], now["results"], "tuning made no difference");
 }
@@ -162,7 +166,8 @@ fn settings_are_tuned_written_read_back_and_told() {
 fn what_was_tuned_on_is_refused_under_any_name() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "small.json", &[STEADY, DROP]);
-    let renamed = DROP.replace(r#""name":"drop""#, r#""name":"fresh""#).replace(r#""seed":5"#, r#""seed":77"#);
+    let renamed =
+        DROP.replace(r#""name":"drop""#, r#""name":"fresh""#).replace(r#""seed":5"#, r#""seed":77"#);
     write(folder.path(), "training.json", &[&renamed]);
     let who = ["--scenarios", "small.json", "--controllers", "static", "--seeds", "1"];
     let tuning = ["--tune", "2", "--tune-on", "training.json"];
@@ -183,8 +188,14 @@ fn mistakes_are_told_before_anything_is_played() {
         (vec!["--scenarios", "small.json", "--controllers", "amid"], "aimd may be meant"),
         (vec!["--scenarios", "small.json", "--json", "none/out.json"], "none/out.json cannot be written"),
         (vec!["--scenarios", "small.json", "--tuned", "none.json"], "none.json: "),
-        (vec!["--scenarios", "small.json", "--tune", "2", "--tune-on", "hardest"], "neither a file nor a family"),
-        (vec!["--scenarios", "small.json", "--html", "o.html", "--timeline", "x"], "no scenario is called \"x\""),
+        (
+            vec!["--scenarios", "small.json", "--tune", "2", "--tune-on", "hardest"],
+            "neither a file nor a family",
+        ),
+        (
+            vec!["--scenarios", "small.json", "--html", "o.html", "--timeline", "x"],
+            "no scenario is called \"x\"",
+        ),
     ] {
         let said = fail(folder.path(), &arguments);
         assert!(said.contains(told), "{arguments:?}: {said}");

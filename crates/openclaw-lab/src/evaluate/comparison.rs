@@ -7,7 +7,7 @@ use super::contender::Contender;
 use super::outcome::Outcome;
 use super::suite::Case;
 use super::summary::{GroupSummary, summarise};
-use super::trial::{Played, Trial};
+use super::trial::{ORACLE_COURSES, Played, Trial};
 use crate::jobs;
 use crate::tune::Tuning;
 
@@ -89,20 +89,20 @@ pub struct Course {
 }
 
 impl Comparison {
-    /// Number of courses that [`play`](Self::play) reports as done, the oracle's included.
+    /// Number of courses that [`play`](Self::play) reports as done, those of the oracle's search included.
     #[must_use]
     pub fn courses_total(&self) -> u64 {
-        self.cases.len() as u64 * self.seeds * (1 + self.contenders.len() as u64)
+        self.cases.len() as u64 * self.seeds * (ORACLE_COURSES + self.contenders.len() as u64)
     }
 
-    /// Plays all courses. `done` is called after each, from any thread.
+    /// Plays all courses. `done` is called with the number of courses just played, from any thread.
     #[must_use]
-    pub fn play(&self, origin: Origin, tuning: Option<Tuning>, done: impl Fn() + Sync) -> Evaluation {
+    pub fn play(&self, origin: Origin, tuning: Option<Tuning>, done: impl Fn(u64) + Sync) -> Evaluation {
         let each: Vec<(&Case, u64)> =
             self.cases.iter().flat_map(|case| (0..self.seeds).map(move |seed| (case, seed))).collect();
         let trials = jobs::in_order(&each, self.threads, |(case, seed)| {
             let trial = Trial::new(case, *seed, self.slo_s);
-            done();
+            done(ORACLE_COURSES);
             trial
         });
         let pairs: Vec<(&Contender, &Trial)> = self
@@ -112,7 +112,7 @@ impl Comparison {
             .collect();
         let played = jobs::in_order(&pairs, self.threads, |(contender, trial)| {
             let played = trial.play(contender, self.timings);
-            done();
+            done(1);
             let keep = self.courses && trial.seed() == 0;
             let course = keep.then(|| course(trial, &played));
             (played.outcome, course)

@@ -77,10 +77,10 @@ mod tests {
     fn a_file_that_is_no_artifact_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policy.safetensors");
-        let missing = read_policies(&[path.clone()]).err().unwrap().to_string();
+        let missing = read_policies(std::slice::from_ref(&path)).err().unwrap().to_string();
         assert!(missing.contains("policy.safetensors: cannot be read"), "{missing}");
         std::fs::write(&path, "no artifact").unwrap();
-        let refused = read_policies(&[path.clone()]).err().unwrap().to_string();
+        let refused = read_policies(std::slice::from_ref(&path)).err().unwrap().to_string();
         assert!(refused.starts_with(&format!("--policy {}: ", path.display())), "{refused}");
     }
 }

@@ -66,10 +66,11 @@ pub fn verdict(group: &GroupSummary) -> String {
     });
     match (learned, contestants.get(1)) {
         (Some(pair), _) => against(pair),
-        (None, Some(second)) => format!(
-            "{} is ahead with a mean JF of {:.3}; {} follows with {:.3}.",
-            first.controller, first.jf.plain.mean, second.controller, second.jf.plain.mean
-        ),
+        (None, Some(second)) => {
+            let behind = group.paired.iter().find(|pair| pair.controller == second.controller);
+            let behind = behind.map(|pair| format!(" {}", against(pair))).unwrap_or_default();
+            format!("{} is ahead with a mean JF of {:.3}.{behind}", first.controller, first.jf.plain.mean)
+        }
         (None, None) => format!("{} has a mean JF of {:.3}.", first.controller, first.jf.plain.mean),
     }
 }

@@ -13,6 +13,9 @@ use super::figures::Figures;
 use super::outcome::{Outcome, Volumes};
 use super::suite::Case;
 
+/// What a trial's making takes, in courses: the oracle tries many settings of its own.
+pub(crate) const ORACLE_COURSES: u64 = 16;
+
 /// A world with its oracle.
 #[derive(Debug)]
 pub struct Trial {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::evaluate::{GroupSummary, Outcome, by_scenario};
+use crate::evaluate::{Evaluation, GroupSummary, by_scenario};
 
 /// Colours from low to high: cividis, made to look alike to people who tell red and green apart and to those who do
 /// not (Nuñez, Anderton and Renslow, PLoS ONE 13, 2018).
@@ -18,7 +18,7 @@ const COLOURS: [[f64; 3]; 6] = [
 const LOWEST: f64 = 0.4;
 
 /// One table with a part for each group.
-pub(super) fn heatmap(outcomes: &[Outcome], all: &GroupSummary, groups: &[String]) -> Markup {
+pub(super) fn heatmap(evaluation: &Evaluation, all: &GroupSummary, groups: &[String]) -> Markup {
     let order: Vec<&str> = all.standings.iter().map(|row| row.controller.as_str()).collect();
     html! {
         (legend())
@@ -30,14 +30,14 @@ pub(super) fn heatmap(outcomes: &[Outcome], all: &GroupSummary, groups: &[String
                         @for controller in &order { th { span { (controller) } } }
                     }
                 }
-                @for group in groups { (rows(outcomes, group, &order)) }
+                @for group in groups { (rows(evaluation, group, &order)) }
             }
         }
     }
 }
 
-fn rows(outcomes: &[Outcome], group: &str, order: &[&str]) -> Markup {
-    let mut columns = by_scenario(outcomes, group);
+fn rows(evaluation: &Evaluation, group: &str, order: &[&str]) -> Markup {
+    let mut columns = by_scenario(&evaluation.results, group);
     columns.sort_by_key(|column| order.iter().position(|name| *name == column.controller));
     let count = columns.first().map_or(0, |column| column.figures.len());
     html! {
@@ -45,13 +45,14 @@ fn rows(outcomes: &[Outcome], group: &str, order: &[&str]) -> Markup {
             tr.group { th colspan=(order.len() + 1) { (group) } }
             @for index in 0..count {
                 tr {
-                    th scope="row" { (columns[0].figures[index].0) }
+                    @let scenario = columns[0].figures[index].0;
+                    th scope="row" title=(description(evaluation, scenario)) { (scenario) }
                     @for column in &columns {
                         @let figures = column.figures[index].1;
                         @let about = format!(
                             "{} on {}: JF {:.3}, J {:.3}, p95 {:.0} ms, {:.1} % of the windows over the SLO",
                             column.controller,
-                            column.figures[index].0,
+                            scenario,
                             figures.jf,
                             figures.j,
                             figures.p95_ms,
@@ -63,6 +64,11 @@ fn rows(outcomes: &[Outcome], group: &str, order: &[&str]) -> Markup {
             }
         }
     }
+}
+
+fn description<'a>(evaluation: &'a Evaluation, scenario: &str) -> &'a str {
+    let course = evaluation.courses.iter().find(|course| course.scenario == scenario);
+    course.map_or("", |course| course.description.as_str())
 }
 
 fn legend() -> Markup {
@@ -87,8 +93,8 @@ fn two_digits(jf: f64) -> String {
 /// The colour of a cell, and black or white on it, whichever is easier to read.
 fn style(jf: f64) -> String {
     let steps = (COLOURS.len() - 1) as f64;
-    // `f64::max` returns the other argument for NaN.
-    let place = ((jf - LOWEST) / (1.0 - LOWEST)).max(0.0).min(1.0) * steps;
+    let share = (jf - LOWEST) / (1.0 - LOWEST);
+    let place = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) } * steps;
     let below = (place as usize).min(COLOURS.len() - 2);
     let part = place - below as f64;
     let mix = |channel: usize| COLOURS[below][channel] * (1.0 - part) + COLOURS[below + 1][channel] * part;

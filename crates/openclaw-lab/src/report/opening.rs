@@ -10,19 +10,25 @@ pub(super) fn opening(summary: &Summary, all: &GroupSummary) -> Markup {
     html! {
         h1 { "Who keeps a service fast, fair and busy?" }
         p.meta {
-            (all.scenarios) " scenarios · " (summary.seeds) " courses of each · openclaw " (summary.version)
+            (count(all.scenarios as u64, "scenario")) " · " (count(summary.seeds, "course")) " of each · openclaw " (summary.version)
             " · commit " (summary.commit)
         }
         p {
             "An overloaded service answers everybody late, unless somebody decides, many times a second, how many \
             requests each user may send. "
-            (played) (if played == 1 { " such controller was" } else { " such controllers were" })
+            (count(played as u64, "such controller")) (if played == 1 { " was" } else { " were" })
             " put before the same simulated service, with the same users, the same surges and the same disturbances, \
             and none of them had seen these scenarios before. Each is measured by what an oracle reaches that knows \
             demand and capacity beforehand: 1 is as good as that, 0 is useless."
         }
         p.verdict { (table::verdict(all)) }
     }
+}
+
+/// `1 course`, `3 courses`.
+fn count(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 /// The scores, one by one.

@@ -14,6 +14,10 @@ const TOP: f64 = 26.0;
 /// Standard errors to either side that a whisker shows: it holds the true difference in 19 of 20 comparisons.
 const WHISKER: f64 = 1.96;
 
+/// Points behind the best controller at which the axis ends: those who are further behind are not in question, and
+/// would press the others together.
+const BEHIND_MAX: f64 = -25.0;
+
 /// A plot over all scenarios and a table by family.
 pub(super) fn paired(groups: &[GroupSummary]) -> Markup {
     let Some(all) = groups.first() else { return html! {} };
@@ -25,7 +29,7 @@ pub(super) fn paired(groups: &[GroupSummary]) -> Markup {
             "Differences in JF to " strong { (best) } ", the best classical controller, taken scenario by scenario and \
             then averaged. The whisker holds the true difference in 19 of 20 comparisons: one that crosses the middle \
             line may be chance. The ring leaves out the tenth of the scenarios at either end, so that a single \
-            collapse does not decide."
+            collapse does not decide. The numbers are the mean with its standard error, and the ring's in brackets."
         }
         div.wide { (plot(all, best)) }
         (by_family(groups))
@@ -33,13 +37,15 @@ pub(super) fn paired(groups: &[GroupSummary]) -> Markup {
 }
 
 fn plot(group: &GroupSummary, best: &str) -> Markup {
-    let (low, high) = bounds(&group.paired);
-    let at = |points: f64| NAMES + (points - low) / (high - low) * (WIDTH - NAMES - FIGURES);
-    let height = TOP + ROW * group.paired.len() as f64 + 10.0;
     let role = |controller: &str| {
         let row = group.standings.iter().find(|row| row.controller == controller);
         row.map_or(Role::Classical, |row| row.role)
     };
+    let pairs: Vec<&Paired> =
+        group.paired.iter().filter(|pair| role(&pair.controller) != Role::Bound).collect();
+    let (low, high) = bounds(&pairs);
+    let at = |points: f64| NAMES + (points.max(low) - low) / (high - low) * (WIDTH - NAMES - FIGURES);
+    let height = TOP + ROW * pairs.len() as f64 + 10.0;
     html! {
         svg.paired role="img" aria-label=(format!("Differences in JF to {best}"))
             viewBox=(format!("0 0 {WIDTH} {height}")) {
@@ -49,12 +55,16 @@ fn plot(group: &GroupSummary, best: &str) -> Markup {
                 text class="tick" x=(x) y="14" text-anchor="middle" { (sign(tick)) (number(tick.abs())) }
             }
             line class="zero" x1=(at(0.0)) x2=(at(0.0)) y1=(TOP - 4.0) y2=(height) {}
-            @for (index, pair) in group.paired.iter().enumerate() {
+            @for (index, pair) in pairs.iter().enumerate() {
                 @let y = TOP + ROW * (index as f64 + 0.5);
                 g class=(role_class(role(&pair.controller))) {
                     title { (crate::evaluate::table::against(pair)) }
                     text class="name" x="0" y=(y) dy="0.32em" { (pair.controller) }
-                    (whisker(pair, y, at))
+                    @if pair.jf.plain.mean * 1e2 < low {
+                        text class="off" x=(NAMES) y=(y) dy="0.32em" { "◂ far behind" }
+                    } @else {
+                        (whisker(pair, y, at))
+                    }
                     text class="figures" x=(WIDTH) y=(y) dy="0.32em" text-anchor="end" { (points(&pair.jf)) }
                 }
             }
@@ -73,8 +83,8 @@ fn whisker(pair: &Paired, y: f64, at: impl Fn(f64) -> f64) -> Markup {
 }
 
 /// The axis in points: everything that is drawn, and the middle line.
-fn bounds(pairs: &[Paired]) -> (f64, f64) {
-    let reach = |pair: &Paired| {
+fn bounds(pairs: &[&Paired]) -> (f64, f64) {
+    let reach = |pair: &&Paired| {
         let error = WHISKER * pair.jf.plain.standard_error.unwrap_or(0.0);
         let (mean, trimmed) = (pair.jf.plain.mean, pair.jf.trimmed.mean);
         ((mean - error).min(trimmed) * 1e2, (mean + error).max(trimmed) * 1e2)
@@ -83,8 +93,8 @@ fn bounds(pairs: &[Paired]) -> (f64, f64) {
         .iter()
         .map(reach)
         .fold((0.0, 0.0), |(low, high): (f64, f64), (left, right)| (low.min(left), high.max(right)));
-    let margin = 0.04 * (high - low).max(1.0);
-    (low - margin, high + margin)
+    let margin = 0.04 * (high - low.max(BEHIND_MAX)).max(1.0);
+    (low.max(BEHIND_MAX) - margin, high + margin)
 }
 
 fn by_family(groups: &[GroupSummary]) -> Markup {

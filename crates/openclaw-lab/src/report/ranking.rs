@@ -41,11 +41,13 @@ fn standing(row: &Standing, timed: bool, decision_us: Option<f64>) -> Markup {
         tr class=(role_class(row.role)) {
             th scope="row" { (row.controller) }
             td.bars {
-                span.bar style=(format!("--part:{:.4}", mean.jf.clamp(0.0, 1.0))) {}
-                span.value {
-                    (format!("{:.3}", mean.jf))
-                    @if let Some(error) = row.jf.plain.standard_error {
-                        span.error { " ± " (format!("{error:.3}")) }
+                div {
+                    span.bar style=(format!("--part:{:.4}", mean.jf.clamp(0.0, 1.0))) {}
+                    span.value {
+                        (format!("{:.3}", mean.jf))
+                        @if let Some(error) = row.jf.plain.standard_error {
+                            span.error { " ± " (format!("{error:.3}")) }
+                        }
                     }
                 }
             }

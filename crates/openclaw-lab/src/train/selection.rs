@@ -103,7 +103,10 @@ impl Selection {
         SelectionScore {
             j: mean(scores.iter().map(|(j, _)| *j).collect()),
             jf: mean(scores.iter().map(|(_, jf)| *jf).collect()),
-            families: families.filter(|(_, own)| !own.is_empty()).map(|(name, own)| (name, mean(own))).collect(),
+            families: families
+                .filter(|(_, own)| !own.is_empty())
+                .map(|(name, own)| (name, mean(own)))
+                .collect(),
         }
     }
 

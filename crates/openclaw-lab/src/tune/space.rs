@@ -11,11 +11,7 @@ pub(super) type Point = Vec<f64>;
 pub(super) fn values(parameters: &[Parameter], point: &[f64]) -> Vec<f64> {
     let value = |(parameter, place): (&Parameter, &f64)| {
         let (low, high) = (parameter.lowest, parameter.highest);
-        let value = if parameter.log {
-            low * (high / low).powf(*place)
-        } else {
-            low + place * (high - low)
-        };
+        let value = if parameter.log { low * (high / low).powf(*place) } else { low + place * (high - low) };
         // Rounding must not lead past a bound.
         value.clamp(low, high)
     };

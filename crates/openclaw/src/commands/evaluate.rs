@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use openclaw_controller::ControllerKind;
-use openclaw_lab::evaluate::{
-    Comparison, Contender, Evaluation, Kind, Origin, read_policies, suite, table,
-};
+use openclaw_lab::evaluate::{Comparison, Contender, Evaluation, Kind, Origin, read_policies, suite, table};
 use openclaw_lab::tune::{self, Budget, TrainingScenario, Tuning};
 use openclaw_lab::{evaluate::Case, report};
 use openclaw_scenario::families::Family;
@@ -46,7 +44,7 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
         courses: args.html.is_some(),
     };
     let progress = Progress::new("evaluating", comparison.courses_total());
-    let mut evaluation = comparison.play(origin(), tuning, || progress.step());
+    let mut evaluation = comparison.play(origin(), tuning, |jobs| progress.step(jobs));
     progress.end();
     show(&evaluation);
     if !args.timings {
@@ -100,7 +98,7 @@ fn settings(args: &EvaluateArgs, cases: &[Case], contenders: &[Contender]) -> Re
         threads: threads(args),
     };
     let progress = Progress::new("tuning", budget.courses_total(&kinds));
-    let tuning = budget.tune(&kinds, || progress.step());
+    let tuning = budget.tune(&kinds, |jobs| progress.step(jobs));
     progress.end();
     show_tuning(&tuning);
     if let Some(path) = &args.tuned {

@@ -48,7 +48,8 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
         if let Some(log) = &mut log {
             let named = look.named();
             let scalars = named.iter().map(|(name, value)| (name.as_str(), *value));
-            log.scalars(now_s(), advance.progress.steps, scalars).context("--logs: scores cannot be written")?;
+            log.scalars(now_s(), advance.progress.steps, scalars)
+                .context("--logs: scores cannot be written")?;
             log.flush().context("--logs: scores cannot be written")?;
         }
         // Taken whether it is kept or not, so that a policy does not depend on it.
@@ -89,7 +90,8 @@ fn settings(args: &TrainArgs) -> Result<TrainSettings> {
     let own = TrainSettings { learner, seed: args.seed, steps, services, curriculum, selection, look_every };
     let Some(path) = &args.settings else { return Ok(own) };
     let text = std::fs::read_to_string(path).with_context(|| format!("--settings {}", path.display()))?;
-    let over: Value = serde_json::from_str(&text).with_context(|| format!("--settings {}", path.display()))?;
+    let over: Value =
+        serde_json::from_str(&text).with_context(|| format!("--settings {}", path.display()))?;
     let mut merged = serde_json::to_value(&own).context("--settings")?;
     merge(&mut merged, over);
     serde_json::from_value(merged).with_context(|| format!("--settings {}", path.display()))
@@ -108,7 +110,9 @@ fn merge(under: &mut Value, over: Value) {
 }
 
 fn maker(args: &TrainArgs) -> Maker {
-    let text = |part: Option<&std::ffi::OsStr>| part.map_or_else(String::new, |part| part.to_string_lossy().into_owned());
+    let text = |part: Option<&std::ffi::OsStr>| {
+        part.map_or_else(String::new, |part| part.to_string_lossy().into_owned())
+    };
     let (name, stem) = (text(args.out.file_name()), text(args.out.file_stem()));
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     Maker {
@@ -142,9 +146,9 @@ fn resume(args: &TrainArgs, training: &mut Training) -> Result<()> {
         return check_writable(path);
     }
     let bytes = std::fs::read(path).with_context(|| format!("--checkpoint {}", path.display()))?;
-    training.resume(&bytes).with_context(|| {
-        format!("--checkpoint {}: give another file to begin anew", path.display())
-    })?;
+    training
+        .resume(&bytes)
+        .with_context(|| format!("--checkpoint {}: give another file to begin anew", path.display()))?;
     tell(&format!("going on from {}", path.display()));
     Ok(())
 }
@@ -170,7 +174,13 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 
 fn sentence(who: &str, score: &SelectionScore) -> String {
     let families: Vec<_> = score.families.iter().map(|(family, jf)| format!("{family} {jf:.3}")).collect();
-    format!("{who:<24} selection {:.4}  J {:.3}  JF {:.3}: {}", score.total(), score.j, score.jf, families.join(", "))
+    format!(
+        "{who:<24} selection {:.4}  J {:.3}  JF {:.3}: {}",
+        score.total(),
+        score.j,
+        score.jf,
+        families.join(", ")
+    )
 }
 
 #[cfg(test)]

@@ -35,9 +35,9 @@ impl Progress {
         Self { what: what.to_owned(), total, done, lines, begun: Instant::now(), bar }
     }
 
-    /// One job is done.
-    pub(super) fn step(&self) {
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+    /// So many jobs more are done.
+    pub(super) fn step(&self, jobs: u64) {
+        let done = self.done.fetch_add(jobs, Ordering::Relaxed) + jobs;
         if let Some(bar) = &self.bar {
             bar.set_position(done);
             return;

@@ -14,7 +14,8 @@ impl Progress {
     pub(super) fn new(steps: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(steps);
-            let style = ProgressStyle::with_template("training {wide_bar} {pos}/{len} steps  {per_sec}  {eta} left");
+            let style =
+                ProgressStyle::with_template("training {wide_bar} {pos}/{len} steps  {per_sec}  {eta} left");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
