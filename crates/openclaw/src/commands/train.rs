@@ -71,7 +71,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
 fn settings(args: &TrainArgs) -> Result<TrainSettings> {
     let mut learner = Settings::named(args.algorithm.name()).context("--algorithm")?;
     let steps = args.steps.unwrap_or(match (args.algorithm, args.conditions) {
-        (Algorithm::Ppo, Conditions::All) => 2_500_000,
+        (Algorithm::Ppo, Conditions::All) => 1_600_000,
         (Algorithm::Ppo, Conditions::Classic) => 400_000,
         (Algorithm::Dqn | Algorithm::Sac | Algorithm::Ddpg, _) => 300_000,
     });
@@ -82,7 +82,7 @@ fn settings(args: &TrainArgs) -> Result<TrainSettings> {
         Conditions::Classic => (vec![Stage { until: 1.0, weights: [1.0, 0.0, 0.0, 0.0] }], [13, 0, 0, 0]),
         Conditions::All => {
             let first = Stage { until: 0.1, weights: [2.0, 1.0, 0.5, 0.5] };
-            (vec![first, Stage { until: 1.0, weights: [1.0, 1.5, 3.0, 1.5] }], [13, 10, 12, 8])
+            (vec![first, Stage { until: 1.0, weights: [1.0, 1.5, 3.0, 1.5] }], [13, 15, 30, 12])
         }
     };
     let services = if args.algorithm == Algorithm::Ppo { 64 } else { 16 };
