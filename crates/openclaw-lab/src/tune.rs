@@ -232,7 +232,7 @@ mod tests {
         };
         let mut contenders = [ControllerKind::Static, ControllerKind::Aimd, ControllerKind::LittleGuard]
             .map(Contender::classical);
-        assert_eq!(tuning.untuned(&contenders), ["aimd"]);
+        assert_eq!(tuning.untuned(&contenders), ["aimd", "little-guard"]);
         tuning.apply(&mut contenders);
         let values = |index: usize| match &contenders[index].kind {
             Kind::Classical { values, .. } => values.clone(),
