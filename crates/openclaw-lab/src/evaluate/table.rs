@@ -84,11 +84,58 @@ pub fn against(pair: &Paired) -> String {
         return format!("{} is {size:.1} points of JF {way} {}.", pair.controller, pair.against);
     };
     // Two standard errors: what chance does in one of twenty comparisons.
-    let sure = if size > 2.0 * error { "" } else { ", which may be chance" };
+    let sure = if size > 2.0 * error { "" } else { ", so it may be chance" };
+    // As seen from the side that the sentence takes.
+    let trimmed = pair.jf.trimmed.mean * 1e2 * if points < 0.0 { -1.0 } else { 1.0 };
     format!(
-        "{} is {size:.1} points of JF {way} {} (standard error {error:.1}{sure}; trimmed mean {:+.1}).",
-        pair.controller,
-        pair.against,
-        pair.jf.trimmed.mean * 1e2
+        "{} is {size:.1} points of JF {way} {} (standard error {error:.1}{sure}; without the tenth of the scenarios at \
+         either end {trimmed:.1}).",
+        pair.controller, pair.against
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::outcome::tests::outcome;
+    use crate::evaluate::summarise;
+
+    /// Two scenarios: the one is ahead by 10 points on the first and by 2 on the second.
+    fn group(roles: [Role; 2]) -> GroupSummary {
+        let mut outcomes = Vec::new();
+        for (scenario, ahead) in [("a", 0.10), ("b", 0.02)] {
+            for (controller, role, jf) in [("one", roles[0], 0.8 + ahead), ("other", roles[1], 0.8)] {
+                let mut outcome = outcome(controller, role, scenario, 0);
+                outcome.figures.jf = jf;
+                outcomes.push(outcome);
+            }
+        }
+        summarise(&outcomes).remove(0)
+    }
+
+    #[test]
+    fn the_verdict_on_a_learned_policy_is_its_difference_to_the_best_classical_controller() {
+        let told = verdict(&group([Role::Learned, Role::Classical]));
+        assert!(
+            told.starts_with("one is 6.0 points of JF ahead of other (standard error 4.0, so it may be"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn without_a_learned_policy_the_first_is_compared_with_the_second() {
+        let told = verdict(&group([Role::Classical, Role::Classical]));
+        assert!(
+            told.starts_with("one is ahead with a mean JF of 0.860. other is 6.0 points of JF behind one"),
+            "{told}"
+        );
+        assert!(told.ends_with("either end 6.0)."), "{told}");
+    }
+
+    #[test]
+    fn a_bound_wins_nothing() {
+        let told = verdict(&group([Role::Bound, Role::Classical]));
+        assert_eq!(told, "other has a mean JF of 0.800.");
+        assert_eq!(verdict(&group([Role::Bound, Role::Bound])), "nobody but the bounds was played");
+    }
 }

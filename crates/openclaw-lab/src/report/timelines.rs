@@ -8,7 +8,7 @@ use super::ranking::role_class;
 use crate::evaluate::{Course, GroupSummary, Role};
 
 /// Controllers shown at most: more rows than these nobody compares.
-const SHOWN_MAX: usize = 6;
+const SHOWN_MAX: usize = 7;
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 150.0;
 
@@ -54,7 +54,7 @@ pub(super) fn timelines(courses: &[Course], all: &GroupSummary, chosen: Option<&
     }
 }
 
-/// The learned ones, the best two classical ones, AIMD as what many run today, and the oracle.
+/// Two learned ones, the best three classical ones, AIMD as what many run today, and the oracle.
 fn shown(all: &GroupSummary) -> Vec<(&str, Role)> {
     let of = |role: Role| {
         all.standings
@@ -63,7 +63,7 @@ fn shown(all: &GroupSummary) -> Vec<(&str, Role)> {
             .map(|row| (row.controller.as_str(), row.role))
     };
     let mut shown: Vec<_> = of(Role::Learned).take(2).collect();
-    shown.extend(of(Role::Classical).take(2));
+    shown.extend(of(Role::Classical).take(3));
     for also in ["aimd", "oracle"] {
         let row = all.standings.iter().find(|row| row.controller == also);
         shown.extend(row.map(|row| (row.controller.as_str(), row.role)));

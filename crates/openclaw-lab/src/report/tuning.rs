@@ -2,7 +2,6 @@
 
 use maud::{Markup, html};
 
-use super::chart::number;
 use crate::evaluate::Summary;
 use crate::tune::Tuning;
 
@@ -33,7 +32,7 @@ pub(super) fn tuning(tuning: Option<&Tuning>) -> Markup {
                             td style="text-align:left;white-space:normal" {
                                 @if one.parameters.is_empty() { "–" }
                                 @for (name, value) in &one.parameters {
-                                    span style="white-space:nowrap" { (name) " " strong { (number(*value)) } } "  "
+                                    span style="white-space:nowrap" { (name) " " strong { (significant(*value)) } } "  "
                                 }
                             }
                         }
@@ -44,6 +43,18 @@ pub(super) fn tuning(tuning: Option<&Tuning>) -> Markup {
     }
 }
 
+/// Three digits: what another tuning would find again at best.
+fn significant(value: f64) -> String {
+    let digits = match value.abs() {
+        magnitude if magnitude >= 100.0 => 0,
+        magnitude if magnitude >= 10.0 => 1,
+        magnitude if magnitude >= 1.0 => 2,
+        magnitude if magnitude >= 0.1 => 3,
+        _ => 4,
+    };
+    format!("{value:.digits$}")
+}
+
 /// The command and what it needs.
 pub(super) fn repeating(summary: &Summary) -> Markup {
     html! {
@@ -52,6 +63,20 @@ pub(super) fn repeating(summary: &Summary) -> Markup {
         p.caption {
             "openclaw " (summary.version) ", commit " (summary.commit) ". Everything was simulated: sockets, kernels and \
             other people's machines are not in these figures."
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_shown_to_about_three_digits() {
+        for (value, text) in
+            [(1.3054, "1.31"), (0.46309, "0.463"), (75.55, "75.5"), (-2.7797, "-2.78"), (0.017, "0.0170")]
+        {
+            assert_eq!(significant(value), text);
         }
     }
 }
