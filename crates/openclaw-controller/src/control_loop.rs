@@ -17,6 +17,7 @@ use crate::gate::{GateTimes, is_caller};
 use crate::little_guard::LittleGuard;
 use crate::observation::{Action, Controller, Observation};
 use crate::parts::{CLASSES_MAX, PerClass, PerDependency};
+use crate::policy::LearnedPolicy;
 use crate::signals::Signals;
 use crate::sources::{Advance, DIRECT, News, Sources};
 use crate::users::{Added, Counted, Users};
@@ -278,6 +279,11 @@ impl ControlLoop {
         if let Some(observation) = self.observe(now_ns) {
             let action = self.controller.decide(&observation);
             self.act(&observation, action, now_ns);
+            if let Decision::Made { reason, .. } = &mut self.decision
+                && self.controller.learned().is_some_and(LearnedPolicy::fell_back)
+            {
+                *reason = Reason::Fallback;
+            }
         }
         true
     }

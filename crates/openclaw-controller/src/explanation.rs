@@ -4,7 +4,8 @@ use openclaw_protocol::{BucketPolicy, Reason};
 
 use crate::division::Level;
 use crate::little_guard::LittleGuardSettings;
-use crate::observation::{Action, Observation};
+use crate::observation::{Action, Controller, Observation};
+use crate::policy::{Guardrail, LearnedPolicy, action_names, feature_names};
 use crate::users::Ask;
 
 /// One user's parameters and their grounds.
@@ -20,18 +21,50 @@ pub struct Explanation {
     pub observation: Vec<(&'static str, f64)>,
     /// What was decided and derived, by name; empty before anything was.
     pub action: Vec<(&'static str, f64)>,
+    /// What a learned policy saw and gave; `None` for other controllers, and before its first decision.
+    pub learned: Option<LearnedExplanation>,
     /// Why, in one sentence.
     pub sentence: String,
 }
 
+/// What a learned policy saw and gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LearnedExplanation {
+    /// The artifact's version.
+    pub version: String,
+    /// What its network read, by name, before it was scaled.
+    pub features: Vec<(String, f32)>,
+    /// What its network gave: outputs in the order of `followed`, or a score for each discrete choice.
+    pub raw: Vec<f32>,
+    /// The outputs as they were followed, by name, within ±1.
+    pub followed: Vec<(String, f32)>,
+    /// The rail that held the decision, where one did.
+    pub guardrail: Option<&'static str>,
+}
+
+impl LearnedExplanation {
+    fn new(policy: &LearnedPolicy) -> Option<Self> {
+        let last = policy.last()?;
+        Some(Self {
+            version: policy.version().to_owned(),
+            features: feature_names().zip(last.features.iter().copied()).collect(),
+            raw: last.raw.to_vec(),
+            followed: action_names().zip(last.action.clamped).collect(),
+            guardrail: last.action.guardrail.map(Guardrail::name),
+        })
+    }
+}
+
 impl Explanation {
     pub(crate) fn new(
-        controller: &'static str,
+        controller: &dyn Controller,
         policy: BucketPolicy,
         reason: Reason,
         ask: Option<Ask>,
         made: Option<(&Observation, &Action, &Level)>,
     ) -> Self {
+        let learned = controller.learned().and_then(LearnedExplanation::new);
+        let controller = controller.name();
         let sentence = match made {
             None => "no latency has been reported yet, so everyone has the configured default".to_owned(),
             Some((seen, action, level)) => sentence(controller, &policy, ask, seen, action, level),
@@ -50,7 +83,7 @@ impl Explanation {
             decided.push(("throttledOfUser", ask.throttled as f64));
         }
         let observation = made.map_or_else(Vec::new, |(seen, _, _)| seen.named().to_vec());
-        Self { policy, reason, controller, observation, action: decided, sentence }
+        Self { policy, reason, controller, observation, action: decided, learned, sentence }
     }
 }
 

@@ -39,7 +39,7 @@ pub use classical::{
     TopFullStepSettings, Vegas, VegasSettings,
 };
 pub use control_loop::{Assignment, BusyUser, ControlLoop, LoopSettings, Report};
-pub use explanation::Explanation;
+pub use explanation::{Explanation, LearnedExplanation};
 pub use gate::{
     CallsSeen, Gate, GateLimits, GateSeen, GateTimes, Stall, StallLaw, StallLimits, cap_of_caller, is_caller,
 };

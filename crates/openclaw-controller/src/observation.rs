@@ -3,6 +3,7 @@
 use openclaw_protocol::BucketPolicy;
 
 use crate::parts::{ClassAction, ClassSeen, DependencyAction, DependencySeen, PerClass, PerDependency};
+use crate::policy::LearnedPolicy;
 
 /// A service as a controller sees it at one tick. Times are seconds. Throughputs, demand and what is in flight
 /// are in work units, the cost of one plain request; with one class only they are numbers of ratings.
@@ -157,6 +158,11 @@ pub trait Controller: Send {
 
     /// Whether the service should hold an in-flight guard before the first decision.
     fn guards(&self) -> bool;
+
+    /// The learned policy, where this is one: explanations tell more of it.
+    fn learned(&self) -> Option<&LearnedPolicy> {
+        None
+    }
 
     /// Whether classes and dependencies are told apart for it. Where not, it sees and shares out ratings, all alike.
     fn is_aware(&self) -> bool {

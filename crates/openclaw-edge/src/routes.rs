@@ -12,6 +12,7 @@ use openclaw_admin::access::{AccessPolicy, Role};
 use openclaw_admin::body::{content_type, read_body};
 use openclaw_admin::openapi::{self, AccessProblems, BearerByRole, BodyProblems, InternalProblem};
 use openclaw_admin::reply::{ProblemReply, json_reply, with_problem_fallbacks};
+use openclaw_controller::LearnedExplanation;
 use openclaw_protocol::{
     BatchAnswer, BodyForm, EventBatch, PolicyAnswer, Problem, ProblemKind, RatingEvent, Reason, parse_event,
     parse_events,
@@ -185,13 +186,13 @@ async fn events(State(edge): State<Edge>, request: Request) -> Result<Response, 
 /// What decides on this edge.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct PolicyInForce {
+struct PolicyInForce<'a> {
     /// What the answers do: `full` means that they hold for everyone.
     mode: &'static str,
     /// The controller that decides.
     controller: &'static str,
     /// The version that answers name.
-    policy_version: &'static str,
+    policy_version: &'a str,
 }
 
 /// What decides on this edge.
@@ -208,8 +209,11 @@ struct PolicyInForce {
     )
 )]
 async fn policy(State(edge): State<Edge>) -> Response {
-    let name = edge.policy_version();
-    json_reply(StatusCode::OK, &PolicyInForce { mode: "full", controller: name, policy_version: name })
+    let controller = edge.settings().controller_name();
+    json_reply(
+        StatusCode::OK,
+        &PolicyInForce { mode: "full", controller, policy_version: edge.policy_version() },
+    )
 }
 
 /// Which service's parameters.
@@ -223,7 +227,7 @@ struct PolicyQuery {
 /// A user's parameters and their grounds.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct UserPolicy {
+struct UserPolicy<'a> {
     /// Whose.
     user_id: String,
     /// Capacity in tokens.
@@ -235,13 +239,49 @@ struct UserPolicy {
     /// The controller that decides.
     controller: &'static str,
     /// Which policy or controller decided.
-    policy_version: &'static str,
+    policy_version: &'a str,
     /// What was observed, by name; a number that is not finite is null.
     observation: BTreeMap<&'static str, Option<f64>>,
     /// What was decided, by name; a number that is not finite is null.
     action: BTreeMap<&'static str, Option<f64>>,
+    /// What a learned policy saw and gave; absent where another controller decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learned: Option<LearnedDecision>,
     /// Why, in one sentence.
     explanation: String,
+}
+
+/// What a learned policy saw and gave. A number that is not finite is null.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct LearnedDecision {
+    /// The policy's version.
+    version: String,
+    /// What its network read, by name, before it was scaled.
+    features: BTreeMap<String, Option<f64>>,
+    /// What its network gave: outputs for the service and each class, or a score for each discrete choice.
+    raw: Vec<Option<f64>>,
+    /// The outputs as they were followed, by name, within ±1.
+    followed: BTreeMap<String, Option<f64>>,
+    /// The guardrail that held the decision, where one did; `stale`, `not-a-number` and `out-of-bounds` mean that
+    /// little-guard decided.
+    guardrail: Option<&'static str>,
+}
+
+impl From<LearnedExplanation> for LearnedDecision {
+    fn from(why: LearnedExplanation) -> Self {
+        let number = |number: f32| Some(f64::from(number)).filter(|number| number.is_finite());
+        let named = |values: Vec<(String, f32)>| {
+            values.into_iter().map(|(name, value)| (name, number(value))).collect::<BTreeMap<_, _>>()
+        };
+        Self {
+            version: why.version,
+            features: named(why.features),
+            raw: why.raw.into_iter().map(number).collect(),
+            followed: named(why.followed),
+            guardrail: why.guardrail,
+        }
+    }
 }
 
 /// Why a user's parameters are what they are.
@@ -287,6 +327,7 @@ async fn policy_of(
             policy_version: edge.policy_version(),
             observation: named(&why.observation),
             action: named(&why.action),
+            learned: why.learned.map(LearnedDecision::from),
             explanation: why.sentence,
         },
     ))

@@ -97,8 +97,8 @@ impl Edge {
     }
 
     /// The version that answers name.
-    pub(crate) fn policy_version(&self) -> &'static str {
-        self.inner.settings.controller.name()
+    pub(crate) fn policy_version(&self) -> &str {
+        self.inner.settings.policy_version()
     }
 
     fn service(&self, name: &str) -> Result<Arc<Service>, Problem> {
@@ -120,7 +120,7 @@ impl Edge {
             );
             return Err(Problem::new(ProblemKind::TemporaryReducedCapacity, detail));
         }
-        tracing::info!(service = name, controller = settings.controller.name(), "a service joined");
+        tracing::info!(service = name, controller = settings.controller_name(), "a service joined");
         let control = ControlLoop::new(settings.control, settings.new_controller(), now_ns);
         let service = Arc::new(Service { control: Mutex::new(control), seen_ns: now_ns.into() });
         services.insert(name.to_owned(), Arc::clone(&service));
@@ -291,7 +291,7 @@ impl Edge {
         };
         EdgeStatus {
             mode: "full",
-            controller: self.inner.settings.controller.name(),
+            controller: self.inner.settings.controller_name(),
             policy_version: self.policy_version().to_owned(),
             slo_ms: self.inner.settings.control.slo_s * 1e3,
             services: services.into_iter().map(status).collect(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use openclaw_controller::policy::LearnedPolicy;
 use openclaw_controller::{Aimd, AimdSettings, Controller, ControllerKind, Fixed, LoopSettings};
 use openclaw_protocol::ScoreRange;
 
@@ -13,6 +14,8 @@ pub struct EdgeSettings {
     /// Its parameters in the order of [`ControllerKind::parameters`], tuned ones for example; without any it is the
     /// published controller, and static and AIMD are what is configured.
     pub controller_values: Vec<f64>,
+    /// A learned policy, which then decides instead of the controller, afresh for each service.
+    pub policy: Option<LearnedPolicy>,
     /// Settings of every service's loop.
     pub control: LoopSettings,
     /// Settings of AIMD.
@@ -36,6 +39,7 @@ impl Default for EdgeSettings {
         Self {
             controller: ControllerKind::LittleGuard,
             controller_values: Vec::new(),
+            policy: None,
             control: LoopSettings::default(),
             aimd: AimdSettings::default(),
             scores: ScoreRange::default(),
@@ -50,6 +54,9 @@ impl Default for EdgeSettings {
 
 impl EdgeSettings {
     pub(crate) fn new_controller(&self) -> Box<dyn Controller> {
+        if let Some(policy) = &self.policy {
+            return Box::new(policy.clone());
+        }
         if !self.controller_values.is_empty() {
             return self.controller.build(self.control.start_per_s, &self.controller_values);
         }
@@ -59,6 +66,16 @@ impl EdgeSettings {
             ControllerKind::Aimd => Box::new(Aimd::new(self.control.start_per_s, self.aimd)),
             kind => kind.build(self.control.start_per_s, &[]),
         }
+    }
+
+    /// What decides, by name.
+    pub(crate) fn controller_name(&self) -> &'static str {
+        self.policy.as_ref().map_or(self.controller.name(), LearnedPolicy::name)
+    }
+
+    /// The version that answers name: a learned policy's own, else the controller's name.
+    pub(crate) fn policy_version(&self) -> &str {
+        self.policy.as_ref().map_or(self.controller.name(), LearnedPolicy::version)
     }
 }
 

@@ -10,9 +10,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::FlagOverride;
 
 mod evaluate;
+mod policy;
 mod train;
 
 pub(crate) use evaluate::EvaluateArgs;
+pub(crate) use policy::{PolicyCommand, PolicyFormat};
 pub(crate) use train::{Algorithm, Conditions, TrainArgs};
 
 /// A rating engine whose per-user rate limits are learned.
@@ -37,9 +39,10 @@ Examples:
 Examples:
   openclaw up
   openclaw up --config openclaw.toml --set edge.controller=aimd
+  openclaw up --policy policies/ppo-1.safetensors
   curl -d '{\"userId\":\"ann\",\"itemId\":\"film\",\"score\":8}' \\
        -H 'content-type: application/json' http://127.0.0.1:8080/ratings")]
-    Up(ServiceArgs),
+    Up(EdgeArgs),
     /// Runs the rating service alone; its collector posts to collector.eventEndpoint
     #[command(after_help = "\
 Examples:
@@ -52,9 +55,10 @@ Examples:
 Examples:
   openclaw edge
   openclaw edge --listen 127.0.0.1:8081 --set edge.controller=static
+  openclaw edge --policy policies/ppo-1.safetensors
   curl -d '{\"userId\":\"ann\",\"itemId\":\"film\",\"score\":8,\"timestamp\":1710841234567}' \\
        -H 'content-type: application/json' http://127.0.0.1:8081/api/v1/event")]
-    Edge(ServiceArgs),
+    Edge(EdgeArgs),
     /// Runs a stand-in dependency with a bounded number of workers, disturbed as a scenario says
     #[command(after_help = "\
 Examples:
@@ -89,6 +93,9 @@ Examples:
   openclaw status
   openclaw status --url http://127.0.0.1:8000 --json")]
     Status(StatusArgs),
+    /// Lists, shows and exports learned policies
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Writes, checks and shows the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -141,6 +148,26 @@ impl ServiceArgs {
         let admin = |address| FlagOverride::new("--admin-listen", "admin.listen", address);
         flags.extend(self.admin_listen.map(admin));
         flags.extend(self.workers.map(|count| FlagOverride::new("--workers", workers, count)));
+        flags
+    }
+}
+
+/// A service with an edge in it.
+#[derive(Args, Debug)]
+pub(crate) struct EdgeArgs {
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+    /// File of a learned policy that decides instead of the controller
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+}
+
+impl EdgeArgs {
+    /// As [`ServiceArgs::flags`].
+    pub(crate) fn flags(&self, listen: &'static str, workers: &'static str) -> Vec<FlagOverride> {
+        let mut flags = self.service.flags(listen, workers);
+        let policy = |file: &PathBuf| FlagOverride::new("--policy", "edge.policy", file.display());
+        flags.extend(self.policy.as_ref().map(policy));
         flags
     }
 }

@@ -5,6 +5,7 @@ mod commands;
 mod compose;
 mod config;
 mod demo;
+mod policies;
 mod terminal;
 
 use std::process::ExitCode;

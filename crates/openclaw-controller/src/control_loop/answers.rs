@@ -163,6 +163,6 @@ impl ControlLoop {
             Decision::Unknown => None,
             Decision::Made { observation, action, level, .. } => Some((observation, action, level)),
         };
-        Explanation::new(self.controller.name(), policy, reason, self.users.ask(user, now_ns), made)
+        Explanation::new(self.controller.as_ref(), policy, reason, self.users.ask(user, now_ns), made)
     }
 }

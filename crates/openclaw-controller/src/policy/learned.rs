@@ -2,6 +2,7 @@
 
 use super::action::PolicyAction;
 use super::forward::{Forward, Scratch};
+use super::guardrails::Guardrail;
 use super::head::PolicyHead;
 use super::network::{Network, NetworkError};
 use super::output::Output;
@@ -64,6 +65,12 @@ impl LearnedPolicy {
         &self.version
     }
 
+    /// Whether the last decision was little-guard's, because the policy's could not be followed.
+    #[must_use]
+    pub fn fell_back(&self) -> bool {
+        self.decided.is_some_and(|decided| decided.guardrail.is_some_and(Guardrail::is_fallback))
+    }
+
     /// Forgets everything but what was learned.
     pub fn reset(&mut self) {
         self.head.reset();
@@ -85,6 +92,10 @@ impl Controller for LearnedPolicy {
 
     fn guards(&self) -> bool {
         true
+    }
+
+    fn learned(&self) -> Option<&LearnedPolicy> {
+        Some(self)
     }
 
     fn decide(&mut self, seen: &Observation) -> Action {

@@ -7,6 +7,7 @@ use http::Method;
 use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use openclaw_admin::access::Token;
+use openclaw_controller::policy::{Dense, LAYOUT, LearnedPolicy, Network, Normaliser, Output};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -140,6 +141,62 @@ async fn a_users_policy_is_explained_in_a_sentence() {
     let (status, why) = call(&edge, Method::GET, "/api/v1/users/user-123/policy", JSON, "").await;
     assert_eq!(status, StatusCode::OK);
     assert!(why["explanation"].as_str().unwrap().contains("configured default"), "{why}");
+}
+
+/// A policy whose network always gives the same: as much as leaves, the guard at its longest.
+fn learned() -> LearnedPolicy {
+    let dense = |inputs: usize, outputs: usize| Dense {
+        inputs,
+        outputs,
+        weights: vec![0.0; inputs * outputs],
+        bias: vec![0.0; outputs],
+    };
+    let inputs = LAYOUT.trunk_inputs();
+    let mut shared_head = dense(inputs, LAYOUT.actions_shared);
+    shared_head.bias[1] = 3.0;
+    let network = Network {
+        layout: LAYOUT,
+        normaliser: Normaliser::identity(&LAYOUT),
+        trunk: Vec::new(),
+        shared_head,
+        slot_hidden: Vec::new(),
+        slot_head: Some(dense(inputs + LAYOUT.slot, LAYOUT.actions_slot)),
+    };
+    LearnedPolicy::new(&network, Output::Clipped, "ppo-7".to_owned(), 1000.0).unwrap()
+}
+
+#[tokio::test]
+async fn a_learned_policy_decides_and_is_explained_by_name() {
+    let edge = Edge::new(EdgeSettings { policy: Some(learned()), ..EdgeSettings::default() });
+    let (_, policy) = call(&edge, Method::GET, "/api/v1/policy", JSON, "").await;
+    assert_eq!((&policy["controller"], &policy["policyVersion"]), (&"learned".into(), &"ppo-7".into()));
+    let event = EVENT.replace("}", r#","latencyMs":20}"#);
+    let mut reason = Value::Null;
+    for _ in 0..500 {
+        let (_, answer) = post_event(&edge, &event).await;
+        assert_eq!(answer["policyVersion"], "ppo-7");
+        reason = answer["reason"].clone();
+        if reason != "no-latency-signal" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_ne!(reason, "no-latency-signal");
+    let (_, why) = call(&edge, Method::GET, "/api/v1/users/user-123/policy", JSON, "").await;
+    let learned = &why["learned"];
+    assert_eq!(why["controller"], "learned", "{why}");
+    assert_eq!((&learned["version"], &learned["raw"][1]), (&"ppo-7".into(), &3.0.into()), "{why}");
+    assert_eq!((&learned["followed"]["guard"], &learned["followed"]["admitted"]), (&1.0.into(), &0.0.into()));
+    assert!(learned["features"]["p95OverSlo"].as_f64().is_some_and(|ln| ln < 0.0), "{why}");
+    assert_eq!(edge.status().policy_version, "ppo-7");
+}
+
+#[tokio::test]
+async fn a_classical_controller_is_explained_without_a_network() {
+    let edge = edge();
+    post_event(&edge, EVENT).await;
+    let (_, why) = call(&edge, Method::GET, "/api/v1/users/user-123/policy", JSON, "").await;
+    assert_eq!(why.get("learned"), None, "{why}");
 }
 
 #[tokio::test]

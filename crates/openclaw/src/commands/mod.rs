@@ -5,6 +5,7 @@ mod configuration;
 mod evaluate;
 mod load;
 mod origin;
+mod policy;
 mod scenario;
 mod service;
 mod status;
@@ -35,6 +36,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Status(args) => block_on(1, status::run(args)),
+        Command::Policy(command) => policy::run(command),
         Command::Config(command) => configuration::run(command),
     }
 }

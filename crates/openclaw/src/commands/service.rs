@@ -7,13 +7,13 @@ use openclaw_admin::access::{Role, Token};
 use openclaw_admin::metrics::Exporter;
 use openclaw_admin::shutdown::Shutdown;
 
-use crate::cli::ServiceArgs;
+use crate::cli::{EdgeArgs, ServiceArgs};
 use crate::compose::{self, Admin, Parts, ServeEdge, ServeRating};
 use crate::config::{Config, Loaded};
 use crate::terminal::say;
 
-pub(super) fn up(args: &ServiceArgs) -> Result<()> {
-    let loaded = super::load_config(&args.config, args.flags("rating.listen", "rating.workers"))?;
+pub(super) fn up(args: &EdgeArgs) -> Result<()> {
+    let loaded = super::load_config(&args.service.config, args.flags("rating.listen", "rating.workers"))?;
     super::block_on(loaded.config.rating.workers, serve(loaded, Parts { rating: true, edge: true }))
 }
 
@@ -22,8 +22,8 @@ pub(super) fn rating(args: &ServiceArgs) -> Result<()> {
     super::block_on(loaded.config.rating.workers, serve(loaded, Parts { rating: true, edge: false }))
 }
 
-pub(super) fn edge(args: &ServiceArgs) -> Result<()> {
-    let loaded = super::load_config(&args.config, args.flags("edge.listen", "edge.workers"))?;
+pub(super) fn edge(args: &EdgeArgs) -> Result<()> {
+    let loaded = super::load_config(&args.service.config, args.flags("edge.listen", "edge.workers"))?;
     super::block_on(loaded.config.edge.workers, serve(loaded, Parts { rating: false, edge: true }))
 }
 

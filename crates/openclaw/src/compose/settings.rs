@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use openclaw_collector::{CollectorSettings, EdgeTarget};
+use openclaw_controller::policy::LearnedPolicy;
 use openclaw_controller::{AimdSettings, Bounds, GuardLaw, LoopSettings};
 use openclaw_edge::EdgeSettings;
 use openclaw_protocol::{BucketPolicy, ContextVocabulary, RatingRules, ScoreRange};
@@ -13,6 +14,7 @@ use openclaw_rating::{Backend, RatingSettings};
 use openclaw_store::{ScoreScale, StoreSettings};
 
 use crate::config::Config;
+use crate::policies;
 
 fn defaults(config: &Config) -> BucketPolicy {
     BucketPolicy { bucket_size: config.limits.bucket_size, refill_rate: config.limits.refill_rate }
@@ -31,9 +33,10 @@ fn scores(config: &Config) -> ScoreRange {
     ScoreRange { min: config.rating.score_min, max: config.rating.score_max }
 }
 
-pub(super) fn edge_settings(config: &Config) -> EdgeSettings {
-    EdgeSettings {
+pub(super) fn edge_settings(config: &Config) -> Result<EdgeSettings> {
+    Ok(EdgeSettings {
         controller: config.edge.controller,
+        policy: learned_policy(config)?,
         control: LoopSettings {
             slo_s: config.slo.latency.as_secs_f64(),
             tick_ns: nanoseconds(config.edge.tick),
@@ -56,7 +59,14 @@ pub(super) fn edge_settings(config: &Config) -> EdgeSettings {
         body_timeout: config.edge.body_timeout,
         metrics_users_max: config.metrics.users_max,
         ..EdgeSettings::default()
-    }
+    })
+}
+
+fn learned_policy(config: &Config) -> Result<Option<LearnedPolicy>> {
+    let Some(file) = &config.edge.policy else { return Ok(None) };
+    let artifact = policies::read(file).context("edge.policy")?;
+    let policy = artifact.policy(config.edge.start_per_s);
+    Ok(Some(policy.with_context(|| format!("edge.policy: {} cannot serve", file.display()))?))
 }
 
 pub(super) fn collector_settings(config: &Config, endpoint: Option<String>) -> Result<CollectorSettings> {

@@ -81,7 +81,9 @@ fn little_guard_decides_where_there_is_nothing_to_follow() {
         (-2.0 * OUTPUT_MAX as f32, seen, Guardrail::OutOfBounds),
     ] {
         let mut policy = policy(&[0.0, bias], 0.0);
+        assert!(!policy.fell_back());
         assert_eq!(decide(&mut policy, &seen), classical(&seen));
+        assert!(policy.fell_back());
         let action = policy.last().unwrap().action;
         assert_eq!(action.guardrail, Some(expected));
         assert!(action.guardrail.unwrap().is_fallback());

@@ -89,6 +89,9 @@ section! {
         /// bucket in limits for everybody, the others are there for comparison.
         controller: ControllerKind =
             "edge.controller", Kind::Word(ControllerKind::NAMES), "little-guard";
+        /// File of a learned policy that decides instead of edge.controller, off for none; little-guard takes over
+        /// wherever its output cannot be followed.
+        policy: Option<PathBuf> = "edge.policy", Kind::Path, "off";
         /// How long limits hold without being renewed, a duration; fifty cycles, after which the services decide
         /// for themselves.
         ttl: Duration = "edge.ttl", Kind::Duration(ms(100), s(3600)), "5s";
