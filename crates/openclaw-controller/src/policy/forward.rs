@@ -129,30 +129,30 @@ impl Forward {
             )]
             // SAFETY: as above.
             Path::Neon => unsafe { self.run_neon(observation, scratch, output) },
-            _ => self.run_inline(observation, scratch, output),
+            _ => self.run_inline::<false>(observation, scratch, output),
         }
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx2,fma")]
     fn run_avx512(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
-        self.run_inline(observation, scratch, output);
+        self.run_inline::<true>(observation, scratch, output);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn run_avx2(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
-        self.run_inline(observation, scratch, output);
+        self.run_inline::<false>(observation, scratch, output);
     }
 
     #[cfg(target_arch = "aarch64")]
     #[target_feature(enable = "neon")]
     fn run_neon(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
-        self.run_inline(observation, scratch, output);
+        self.run_inline::<false>(observation, scratch, output);
     }
 
     #[inline(always)]
-    fn run_inline(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
+    fn run_inline<const PAIRS: bool>(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
         let Scratch { scaled, trunk, layers, from_trunk } = scratch;
         self.scale.apply(observation, scaled);
         let (shared, of_slots) = scaled.as_flattened()[..observation.len()].split_at(self.layout.shared);
@@ -160,15 +160,15 @@ impl Forward {
         trunk_shared.copy_from_slice(shared);
         largest(of_slots, trunk_slots);
         let (shared_output, slots_output) = output.split_at_mut(self.layout.actions_shared);
-        let (answer, free) = through(&self.trunk, trunk, layers);
-        self.shared_head.apply::<false>(answer, free);
+        let (answer, free) = through::<PAIRS>(&self.trunk, trunk, layers);
+        self.shared_head.apply::<false, PAIRS>(answer, free);
         copy_canonical(free, shared_output);
         let Some(slots) = &self.slots else { return };
-        slots.from_trunk.apply::<false>(answer, from_trunk);
+        slots.from_trunk.apply::<false, PAIRS>(answer, from_trunk);
         let outputs = slots_output.chunks_exact_mut(self.layout.actions_slot);
         for (features, output) in of_slots.chunks_exact(self.layout.slot).zip(outputs) {
             if is_present(features) {
-                slots.run(from_trunk, features, layers, output);
+                slots.run::<PAIRS>(from_trunk, features, layers, output);
             } else {
                 output.fill(0.0);
             }
@@ -233,15 +233,21 @@ impl Slots {
     }
 
     #[inline(always)]
-    fn run(&self, start: &[Block], features: &[f32], buffers: &mut [Vec<Block>; 2], output: &mut [f32]) {
+    fn run<const PAIRS: bool>(
+        &self,
+        start: &[Block],
+        features: &[f32],
+        buffers: &mut [Vec<Block>; 2],
+        output: &mut [f32],
+    ) {
         let [first, second] = buffers.each_mut().map(Vec::as_mut_slice);
         if let Some((head, hidden)) = self.rest.split_last() {
-            self.from_slot.apply_from::<true>(start, features, first);
-            let (last, free) = rest(hidden, self.from_slot.outputs(), first, second);
-            head.apply::<false>(last, free);
+            self.from_slot.apply_from::<true, PAIRS>(start, features, first);
+            let (last, free) = rest::<PAIRS>(hidden, self.from_slot.outputs(), first, second);
+            head.apply::<false, PAIRS>(last, free);
             copy_canonical(free, output);
         } else {
-            self.from_slot.apply_from::<false>(start, features, first);
+            self.from_slot.apply_from::<false, PAIRS>(start, features, first);
             copy_canonical(first, output);
         }
     }
@@ -263,27 +269,27 @@ fn larger(a: f32, b: f32) -> f32 {
 /// Runs `input` through hidden layers, for which two buffers take turns. Returns what the last one gives, and the
 /// buffer that is free.
 #[inline(always)]
-fn through<'a>(
+fn through<'a, const PAIRS: bool>(
     layers: &[Packed],
     input: &'a [f32],
     buffers: &'a mut [Vec<Block>; 2],
 ) -> (&'a [f32], &'a mut [Block]) {
     let [done, next] = buffers.each_mut().map(Vec::as_mut_slice);
     let Some((first, others)) = layers.split_first() else { return (input, next) };
-    first.apply::<true>(input, done);
-    rest(others, first.outputs(), done, next)
+    first.apply::<true, PAIRS>(input, done);
+    rest::<PAIRS>(others, first.outputs(), done, next)
 }
 
 /// [`through`] for layers whose input of so many numbers is in `done`.
 #[inline(always)]
-fn rest<'a>(
+fn rest<'a, const PAIRS: bool>(
     layers: &[Packed],
     mut inputs: usize,
     mut done: &'a mut [Block],
     mut next: &'a mut [Block],
 ) -> (&'a [f32], &'a mut [Block]) {
     for layer in layers {
-        layer.apply::<true>(&done.as_flattened()[..inputs], next);
+        layer.apply::<true, PAIRS>(&done.as_flattened()[..inputs], next);
         inputs = layer.outputs();
         std::mem::swap(&mut done, &mut next);
     }

@@ -149,42 +149,93 @@ impl Packed {
         self.outputs
     }
 
-    /// Writes the layer's outputs for `input`, through a ReLU where `RELU`. Inlined into each path, so that it is
-    /// compiled for that path's instructions.
+    /// Writes the layer's outputs for `input`, through a ReLU where `RELU`; by two blocks at once where `PAIRS`, for
+    /// processors with registers enough, since an input then is read once for both. Inlined into each path, so that
+    /// it is compiled for that path's instructions.
     #[inline(always)]
-    pub(super) fn apply<const RELU: bool>(&self, input: &[f32], out: &mut [Block]) {
-        self.apply_from::<RELU>(&self.bias, input, out);
+    pub(super) fn apply<const RELU: bool, const PAIRS: bool>(&self, input: &[f32], out: &mut [Block]) {
+        self.apply_from::<RELU, PAIRS>(&self.bias, input, out);
     }
 
     /// [`Packed::apply`] with sums that start elsewhere than at the layer's bias.
     #[inline(always)]
-    pub(super) fn apply_from<const RELU: bool>(&self, start: &[Block], input: &[f32], out: &mut [Block]) {
+    pub(super) fn apply_from<const RELU: bool, const PAIRS: bool>(
+        &self,
+        start: &[Block],
+        input: &[f32],
+        out: &mut [Block],
+    ) {
         debug_assert_eq!(input.len(), self.inputs);
-        let (groups, rest) = input.as_chunks::<CHAINS>();
-        for ((rows, start), out) in self.weights.chunks_exact(self.inputs).zip(start).zip(out.iter_mut()) {
-            let (row_groups, row_rest) = rows.as_chunks::<CHAINS>();
-            // Four variables and no array of them: an array that is indexed stays in memory.
-            let (mut c0, mut c1, mut c2, mut c3) = (*start, [0.0; LANES], [0.0; LANES], [0.0; LANES]);
-            for ([r0, r1, r2, r3], [x0, x1, x2, x3]) in row_groups.iter().zip(groups) {
-                add_product(&mut c0, r0, *x0);
-                add_product(&mut c1, r1, *x1);
-                add_product(&mut c2, r2, *x2);
-                add_product(&mut c3, r3, *x3);
+        let mut blocks = self.weights.chunks_exact(self.inputs).zip(start).zip(out.iter_mut());
+        while let Some(((rows, start), out)) = blocks.next() {
+            let mut sums = Sums::new(start);
+            if PAIRS && let Some(((other_rows, other_start), other_out)) = blocks.next() {
+                let mut other = Sums::new(other_start);
+                let (groups, rest) = input.as_chunks::<CHAINS>();
+                let ((row_groups, row_rest), (other_groups, other_rest)) =
+                    (rows.as_chunks::<CHAINS>(), other_rows.as_chunks::<CHAINS>());
+                for ((rows, other_rows), inputs) in row_groups.iter().zip(other_groups).zip(groups) {
+                    sums.add(rows, inputs);
+                    other.add(other_rows, inputs);
+                }
+                sums.add_rest(row_rest, rest);
+                other.add_rest(other_rest, rest);
+                other.write::<RELU>(other_out);
+            } else {
+                let ((row_groups, row_rest), (groups, rest)) =
+                    (rows.as_chunks::<CHAINS>(), input.as_chunks::<CHAINS>());
+                for (rows, inputs) in row_groups.iter().zip(groups) {
+                    sums.add(rows, inputs);
+                }
+                sums.add_rest(row_rest, rest);
             }
-            if let ([r0, ..], [x0, ..]) = (row_rest, rest) {
-                add_product(&mut c0, r0, *x0);
-            }
-            if let ([_, r1, ..], [_, x1, ..]) = (row_rest, rest) {
-                add_product(&mut c1, r1, *x1);
-            }
-            if let ([_, _, r2], [_, _, x2]) = (row_rest, rest) {
-                add_product(&mut c2, r2, *x2);
-            }
-            for lane in 0..LANES {
-                let sum = (c0[lane] + c1[lane]) + (c2[lane] + c3[lane]);
-                // What is not a number stays so: a broken network must be seen, not hidden.
-                out[lane] = if RELU && sum < 0.0 { 0.0 } else { sum };
-            }
+            sums.write::<RELU>(out);
+        }
+    }
+}
+
+/// The chains of one block. Four fields and no array of them: an array that is indexed stays in memory.
+struct Sums {
+    c0: Block,
+    c1: Block,
+    c2: Block,
+    c3: Block,
+}
+
+impl Sums {
+    #[inline(always)]
+    fn new(start: &Block) -> Self {
+        Self { c0: *start, c1: [0.0; LANES], c2: [0.0; LANES], c3: [0.0; LANES] }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, [r0, r1, r2, r3]: &[Row; CHAINS], [x0, x1, x2, x3]: &[f32; CHAINS]) {
+        add_product(&mut self.c0, r0, *x0);
+        add_product(&mut self.c1, r1, *x1);
+        add_product(&mut self.c2, r2, *x2);
+        add_product(&mut self.c3, r3, *x3);
+    }
+
+    /// Adds what is left of the inputs, fewer than [`CHAINS`].
+    #[inline(always)]
+    fn add_rest(&mut self, rows: &[Row], inputs: &[f32]) {
+        if let ([r0, ..], [x0, ..]) = (rows, inputs) {
+            add_product(&mut self.c0, r0, *x0);
+        }
+        if let ([_, r1, ..], [_, x1, ..]) = (rows, inputs) {
+            add_product(&mut self.c1, r1, *x1);
+        }
+        if let ([_, _, r2], [_, _, x2]) = (rows, inputs) {
+            add_product(&mut self.c2, r2, *x2);
+        }
+    }
+
+    #[inline(always)]
+    fn write<const RELU: bool>(&self, out: &mut Block) {
+        for lane in 0..LANES {
+            let sum = (self.c0[lane] + self.c1[lane]) + (self.c2[lane] + self.c3[lane]);
+            // What is not a number stays so: a broken network must be seen, not hidden.
+            out[lane] = if RELU && sum < 0.0 { 0.0 } else { sum };
         }
     }
 }
