@@ -232,10 +232,10 @@ impl Sums {
 
     #[inline(always)]
     fn write<const RELU: bool>(&self, out: &mut Block) {
-        for lane in 0..LANES {
+        for (lane, out) in out.iter_mut().enumerate() {
             let sum = (self.c0[lane] + self.c1[lane]) + (self.c2[lane] + self.c3[lane]);
             // What is not a number stays so: a broken network must be seen, not hidden.
-            out[lane] = if RELU && sum < 0.0 { 0.0 } else { sum };
+            *out = if RELU && sum < 0.0 { 0.0 } else { sum };
         }
     }
 }
