@@ -8,11 +8,14 @@ use openclaw_protocol::DependencyGauge;
 use crate::filter::{FadingMax, LowestOf, RateFilter};
 use crate::latency::LatencyWindow;
 use crate::parts::{DEPENDENCIES_MAX, DependencySeen, PerDependency};
-use crate::signals::{FAST_S, InFlight, PEAK_S, SLOW_S};
+use crate::signals::{FAST_S, InFlight, PEAK_S, SLOW_S, fast_ticks};
 use crate::users::SourceId;
 
 /// A dependency of which no gauge came for this long gives its number up.
 const UNUSED_NS: u64 = 60_000_000_000;
+
+/// Calls from which on their median counts for the base.
+const MEDIAN_OF: u64 = 5;
 
 /// What a collector says of one dependency.
 #[derive(Clone, Debug)]
@@ -153,10 +156,12 @@ impl Dependency {
         let fast: f64 = self.parts.iter().map(|part| part.fast.per_s()).sum();
         let slow: f64 = self.parts.iter().map(|part| part.slow.per_s()).sum();
         self.peak.add(slow, now_ns);
+        // Over 200 ms: a queue that comes and goes is gone for that long now and then, hardly ever for a second.
+        let recent = self.call_times.quantiles(fast_ticks(ticks_per_s), f64::INFINITY);
+        if let Some(found) = recent.filter(|found| found.samples >= MEDIAN_OF) {
+            self.base_s.add(found.p50_s);
+        }
         if second_ends {
-            if let Some(found) = self.call_times.quantiles(ticks_per_s, f64::INFINITY) {
-                self.base_s.add(found.p50_s);
-            }
             if in_flight > 0.0 && slow > 0.0 {
                 self.little_s.add(in_flight / slow);
             }

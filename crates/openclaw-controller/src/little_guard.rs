@@ -57,8 +57,6 @@ pub struct LittleGuardSettings {
     /// Share of the largest network delay of any class in use that the common wait goal leaves out: a guard alone
     /// would refuse that class whenever others fill the service up to theirs.
     pub far_time: f64,
-    /// Share of the service's base that the objective of a dependency leaves out.
-    pub outside_time: f64,
     /// How full a dependency's queue must be, as a share of its goal, for the dependency to count as scarce.
     pub scarce: f64,
     /// Whether it tells classes and dependencies apart. Where not, all requests are plain to it.
@@ -85,7 +83,6 @@ impl Default for LittleGuardSettings {
             probe_guard: 0.75,
             own_time: 0.5,
             far_time: 0.5,
-            outside_time: 0.5,
             scarce: 0.5,
             aware: true,
         }
@@ -191,15 +188,14 @@ impl LittleGuardSettings {
     /// can do, and it must not count as scarce, or its callers would be levelled by it: its limit then lies far above
     /// its throughput, or there is none.
     fn dependency(&self, calls: &DependencySeen, seen: &Observation, lowest_per_s: f64) -> DependencyAction {
-        let budget_s = (seen.slo_s - self.outside_time * seen.base_s).max(0.1 * seen.slo_s);
         let per_s = self.smoothed(calls.throughput_fast_per_s, calls.throughput_slow_per_s);
         let wait_s = (calls.in_flight - 1.0).max(0.0) / (per_s + 1.0);
-        let goal_s = self.goal_s(calls.base_s, budget_s, seen.slo_s);
+        let goal_s = self.goal_s(calls.base_s, seen.slo_s, seen.slo_s);
         let queued = (wait_s - calls.base_s).max(0.0) / (goal_s - calls.base_s);
         let scarcity = (queued / self.scarce).min(1.0).powi(4);
         let lowest = lowest_per_s.max(0.03 * calls.throughput_peak_per_s);
         let admitted_per_s = (per_s * self.ln_step(wait_s, goal_s).exp()).max(lowest) / scarcity;
-        let guard_s = self.guard_s(calls.base_s, budget_s, seen.slo_s);
+        let guard_s = self.guard_s(calls.base_s, seen.slo_s, seen.slo_s);
         DependencyAction { admitted_per_s, guard_s: Some(guard_s) }
     }
 }

@@ -57,7 +57,7 @@ pub struct DependencySeen {
     pub throughput_slow_per_s: f64,
     /// Highest slow throughput, fading over 30 s.
     pub throughput_peak_per_s: f64,
-    /// Lowest 1 s median of its call times of the last 30 s, in seconds.
+    /// Lowest median of its call times over 200 ms of the last 30 s, in seconds.
     pub base_s: f64,
 }
 

@@ -97,7 +97,7 @@ impl InFlight {
 }
 
 /// Ticks in 200 ms.
-fn fast_ticks(ticks_per_s: usize) -> usize {
+pub(crate) fn fast_ticks(ticks_per_s: usize) -> usize {
     (ticks_per_s / 5).max(1)
 }
 

@@ -19,7 +19,7 @@ fn gauges_of_all_collectors_add_up_and_lost_ones_lose_no_calls() {
         if tick % 2 == 0 {
             known.report(2, &gauge("search", 4, tick * 5), 0.2, false, now_ns);
         }
-        known.called("search", 0.03);
+        (0..3).for_each(|_| known.called("search", 0.03));
         known.called("unknown", 9.0);
         seen = known.turn(TTL_NS, now_ns);
     }

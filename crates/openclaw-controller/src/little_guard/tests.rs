@@ -91,10 +91,10 @@ fn a_dependency_is_limited_only_once_calls_wait_for_it() {
         action.dependencies[0]
     };
     assert_eq!(limit(4.0).admitted_per_s, f64::INFINITY, "as many as are in work anyway");
-    let goal_s = 0.02 + 0.26 * (0.2 - 0.01 - 0.02);
+    let goal_s = 0.02 + 0.26 * 0.18;
     let balanced = limit(1.0 + goal_s * 201.0);
     assert!((balanced.admitted_per_s - 200.0).abs() < 1e-6, "{balanced:?}");
-    assert!((balanced.guard_s.unwrap() - (0.02 + 0.36 * 0.17)).abs() < 1e-9);
+    assert!((balanced.guard_s.unwrap() - (0.02 + 0.36 * 0.18)).abs() < 1e-9);
     assert!(limit(40.0).admitted_per_s < 100.0);
 }
 
