@@ -3,28 +3,28 @@
 //! Everything here is a few atomic operations and short map look-ups. Nothing waits for the edge, the delivery
 //! or the cycle.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use openclaw_bucket::{
-    BucketParams, Decision, GuardFull, HashSeed, InFlight, InFlightGuard, KeyedBuckets, Settings, TableFull,
+    BucketParams, Decision, GuardFull, HashSeed, InFlight, KeyedBuckets, Settings, TableFull,
 };
-use openclaw_controller::{Bounds, GuardTime};
+use openclaw_controller::{Bounds, Gate};
 use openclaw_protocol::{BucketPolicy, Context, ItemId, Outcome, RatingEvent, UserId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::counters::{Counters, Verdict};
+use crate::local_guard::LocalGuard;
 use crate::metering::Meters;
 use crate::settings::CollectorSettings;
 
 /// The shortest guard time that is obeyed, as a fraction of the SLO. Under a time that no request can meet, all
 /// are late and the guard stays at its floor of two: whoever answers could close the service with one number.
 const GUARD_MIN_OF_SLO: f64 = 0.05;
-/// The longest guard time that is obeyed, in seconds.
-const GUARD_MAX_S: f64 = 3600.0;
 
 /// How one admitted rating ended.
 #[derive(Clone, Debug)]
@@ -45,6 +45,23 @@ pub struct Finished {
     pub outcome: Outcome,
     /// Processing time without waiting, where known.
     pub work: Option<Duration>,
+    /// Time spent in each dependency, in ms; `None` where none was called.
+    pub dependency_ms: Option<BTreeMap<Arc<str>, f64>>,
+}
+
+/// A call to a dependency; it ends on drop.
+#[derive(Debug)]
+#[must_use = "dropping it at once ends the call"]
+pub struct Call {
+    admission: Arc<Admission>,
+    dependency: usize,
+    began: Instant,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.admission.local_guard.call_ended(self.dependency, self.began.elapsed());
+    }
 }
 
 /// Admission of one service: guard, buckets, counters, and the queue of events.
@@ -53,13 +70,7 @@ pub struct Admission {
     pub(crate) clock: Clock,
     pub(crate) counters: Counters,
     buckets: KeyedBuckets,
-    guard: Arc<InFlightGuard>,
-    guard_enabled: bool,
-    guard_open: AtomicBool,
-    guard_ns: AtomicU64,
-    guard_min_s: f64,
-    late_ns: AtomicU64,
-    pub(crate) requests_done: AtomicU64,
+    pub(crate) local_guard: LocalGuard,
     pub(crate) ratings_in_flight: AtomicU64,
     queue: Mutex<Vec<RatingEvent>>,
     queue_max: usize,
@@ -75,17 +86,20 @@ impl Admission {
     pub(crate) fn new(settings: &CollectorSettings) -> Self {
         let defaults = params(settings.bounds.clamp(settings.defaults));
         let meters = Meters::new();
+        let clock = Clock::default();
+        let slo_s = settings.slo.as_secs_f64();
         Self {
-            clock: Clock::default(),
+            clock,
             counters: Counters::new(settings.users_max, meters.users_untracked.clone()),
             buckets: KeyedBuckets::new(Settings::new(defaults, settings.users_max, HashSeed::random())),
-            guard: Arc::new(InFlightGuard::with_seed(u32::MAX, HashSeed::random())),
-            guard_enabled: settings.guard,
-            guard_open: AtomicBool::new(!settings.guard),
-            guard_ns: AtomicU64::new(duration_ns(settings.slo / 2)),
-            guard_min_s: settings.slo.as_secs_f64() * GUARD_MIN_OF_SLO,
-            late_ns: AtomicU64::new(0),
-            requests_done: AtomicU64::new(0),
+            local_guard: LocalGuard::new(
+                Gate { guard: settings.guard_law, ..Gate::default() },
+                settings.guard,
+                slo_s / 2.0,
+                slo_s * GUARD_MIN_OF_SLO,
+                &settings.dependencies,
+                clock,
+            ),
             ratings_in_flight: AtomicU64::new(0),
             queue: Mutex::new(Vec::new()),
             queue_max: settings.queue_max,
@@ -98,32 +112,32 @@ impl Admission {
         }
     }
 
-    /// Asks the in-flight guard for one request, on behalf of `user`; it leaves when the answer is dropped.
+    /// Asks the in-flight guards for one request of `user`, in its circumstances; it leaves when the answer is dropped.
     ///
     /// # Errors
-    /// [`GuardFull`] where too much is in flight; [`Admission::refused`] must then count the ratings.
-    pub fn enter(&self, user: &UserId) -> Result<InFlight, GuardFull> {
-        self.guard.try_enter(user)
+    /// [`GuardFull`] where too much is in flight, or nothing leaves; [`Admission::refused`] must then count the ratings.
+    pub fn enter(&self, user: &UserId, context: &Context) -> Result<InFlight, GuardFull> {
+        self.local_guard.try_enter(user, context)
     }
 
     /// Counts ratings that the guard refused.
-    pub fn refused<'a>(&self, users: impl Iterator<Item = &'a UserId>) {
+    pub fn refused<'a>(&self, ratings: impl Iterator<Item = (&'a UserId, &'a Context)>) {
         let now_ns = self.clock.now_ns();
-        for user in users {
-            self.counters.attempt(user, Verdict::Throttled, now_ns);
+        for (user, context) in ratings {
+            self.counters.attempt(user, context, Verdict::Throttled, now_ns);
             self.meters.throttled_by_guard.increment(1);
         }
     }
 
     /// Takes one token of `user`'s bucket. An admitted rating must be [`finished`](Admission::finished).
-    pub fn take(&self, user: &UserId) -> Decision {
+    pub fn take(&self, user: &UserId, context: &Context) -> Decision {
         let now_ns = self.clock.now_ns();
         let decision = self.buckets.try_acquire(user, 1.0, now_ns);
         if decision.is_allowed() {
-            self.counters.attempt(user, Verdict::Accepted, now_ns);
+            self.counters.attempt(user, context, Verdict::Accepted, now_ns);
             self.ratings_in_flight.fetch_add(1, Relaxed);
         } else {
-            self.counters.attempt(user, Verdict::Throttled, now_ns);
+            self.counters.attempt(user, context, Verdict::Throttled, now_ns);
             self.meters.throttled_by_bucket.increment(1);
         }
         decision
@@ -131,7 +145,14 @@ impl Admission {
 
     /// How long a request that the guard refused should stay away: as long as the work in flight may take.
     pub fn guard_time(&self) -> Duration {
-        Duration::from_nanos(self.guard_ns.load(Relaxed))
+        self.local_guard.guard_time()
+    }
+
+    /// Begins a call to the dependency of that name; `None` where it is not one of the configured ones.
+    pub fn call(self: &Arc<Self>, name: &str) -> Option<Call> {
+        let dependency = self.local_guard.dependency(name)?;
+        self.local_guard.call_began(dependency);
+        Some(Call { admission: Arc::clone(self), dependency, began: Instant::now() })
     }
 
     /// Whether `params` are lower than what the configuration gives a user.
@@ -158,16 +179,15 @@ impl Admission {
         event.latency_ms = Some(ms(finished.latency));
         event.outcome = Some(finished.outcome);
         event.work_ms = finished.work.map(ms);
+        event.dependency_ms = finished.dependency_ms;
         event.context = finished.context;
         self.queue(event);
     }
 
-    /// Tells that a request that had entered is done. `latency` is its whole service time.
-    pub fn request_done(&self, latency: Duration) {
-        self.requests_done.fetch_add(1, Relaxed);
-        if duration_ns(latency) > self.guard_ns.load(Relaxed) {
-            self.late_ns.fetch_max(self.clock.now_ns(), Relaxed);
-        }
+    /// Tells that a request that had entered is done. `latency` is its whole service time, and `served` says whether
+    /// it was done as asked.
+    pub fn request_done(&self, latency: Duration, served: bool) {
+        self.local_guard.done(latency, served);
     }
 
     fn queue(&self, event: RatingEvent) {
@@ -201,48 +221,12 @@ impl Admission {
     /// Requests in flight.
     #[must_use]
     pub fn requests_in_flight(&self) -> u32 {
-        self.guard.in_flight()
-    }
-
-    /// What the guard's law looks at, with the throughput of requests that the cycle measured.
-    pub(crate) fn guard_seen(&self, (fast, slow): (f64, f64), peak: f64) -> GuardTime {
-        let late_ns = self.late_ns.load(Relaxed);
-        GuardTime {
-            guard_s: self.guard_ns.load(Relaxed) as f64 / 1e9,
-            throughput_fast_per_s: fast,
-            throughput_slow_per_s: slow,
-            throughput_peak_per_s: peak,
-            late: late_ns > 0 && self.clock.now_ns().saturating_sub(late_ns) < 1_000_000_000,
-        }
-    }
-
-    /// Sets the guard's cap; an open guard only counts.
-    pub(crate) fn set_cap(&self, cap: u32) {
-        self.guard.set_cap(if self.guard_open.load(Relaxed) { u32::MAX } else { cap });
-    }
-
-    pub(crate) fn cap(&self) -> Option<u32> {
-        (!self.guard_open.load(Relaxed)).then(|| self.guard.cap())
-    }
-
-    /// Sets the guard time; `None` opens the guard. Returns false where the time is not a positive number and
-    /// changes nothing.
-    pub(crate) fn set_guard_s(&self, guard_s: Option<f64>) -> bool {
-        match guard_s {
-            None => self.guard_open.store(true, Relaxed),
-            Some(guard_s) if guard_s > 0.0 => {
-                let guard_s = guard_s.clamp(self.guard_min_s.min(GUARD_MAX_S), GUARD_MAX_S);
-                self.guard_ns.store((guard_s * 1e9) as u64, Relaxed);
-                self.guard_open.store(!self.guard_enabled, Relaxed);
-            }
-            Some(_) => return false,
-        }
-        true
+        self.local_guard.in_flight()
     }
 
     /// The guard time in ms, where there is a guard.
     pub(crate) fn guard_ms(&self) -> Option<f64> {
-        (!self.guard_open.load(Relaxed)).then(|| self.guard_ns.load(Relaxed) as f64 / 1e6)
+        self.local_guard.guard_s().map(|guard_s| guard_s * 1e3)
     }
 
     /// Gives one user parameters of its own, inside the operator's bounds.
@@ -281,8 +265,4 @@ fn params(policy: BucketPolicy) -> BucketParams {
         BucketParams::new(capacity, refill_rate)
             .unwrap_or_else(|_| unreachable!("inside the bucket's own bounds"))
     })
-}
-
-fn duration_ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use metrics::Counter;
-use openclaw_protocol::{Totals, UserCounts, UserId};
+use openclaw_protocol::{Context, Totals, UserCounts, UserId};
 use parking_lot::Mutex;
 
 const SHARDS: usize = 16;
@@ -24,6 +24,8 @@ pub(crate) enum Verdict {
 struct User {
     attempts: u64,
     throttled: u64,
+    /// Of the newest attempt.
+    context: Context,
     /// Whether the user is on the list of those active since the last drain.
     listed: bool,
     /// Whether any drain has named the user since it was last forgotten.
@@ -69,7 +71,7 @@ impl Counters {
     }
 
     /// Counts one attempt. Where the table is full, an unknown user is counted in the totals only.
-    pub(crate) fn attempt(&self, user: &UserId, verdict: Verdict, now_ns: u64) {
+    pub(crate) fn attempt(&self, user: &UserId, context: &Context, verdict: Verdict, now_ns: u64) {
         let throttled = verdict == Verdict::Throttled;
         if throttled { &self.throttled } else { &self.accepted }.fetch_add(1, Relaxed);
 
@@ -79,13 +81,17 @@ impl Counters {
             known.attempts += 1;
             known.throttled += u64::from(throttled);
             known.seen_ns = now_ns;
+            if known.context != *context {
+                known.context = context.clone();
+            }
             if !known.listed {
                 known.listed = true;
                 shard.active.push(user.clone());
             }
         } else if shard.users.len() < self.shard_users_max {
             let throttled = u64::from(throttled);
-            let new = User { attempts: 1, throttled, listed: true, drained: false, seen_ns: now_ns };
+            let context = context.clone();
+            let new = User { attempts: 1, throttled, context, listed: true, drained: false, seen_ns: now_ns };
             shard.users.insert(user.clone(), new);
             shard.active.push(user.clone());
         } else {
@@ -130,8 +136,8 @@ impl Counters {
                     user.attempts += before.attempts;
                     user.throttled += before.throttled;
                 }
-                let (attempts, throttled) = (user.attempts, user.throttled);
-                drained.push(UserCounts::new(id, attempts, throttled));
+                let (attempts, throttled, context) = (user.attempts, user.throttled, user.context.clone());
+                drained.push(UserCounts { user_id: id, attempts, throttled, context });
             }
         }
         drained
@@ -163,23 +169,33 @@ mod tests {
     #[test]
     fn a_drain_names_everyone_active_since_the_last_one_with_cumulative_counts() {
         let counters = counters(100);
-        counters.attempt(&user("a"), Verdict::Accepted, 0);
-        counters.attempt(&user("a"), Verdict::Throttled, 0);
-        counters.attempt(&user("b"), Verdict::Throttled, 0);
+        counters.attempt(&user("a"), &Context::default(), Verdict::Accepted, 0);
+        counters.attempt(&user("a"), &Context::default(), Verdict::Throttled, 0);
+        counters.attempt(&user("b"), &Context::default(), Verdict::Throttled, 0);
         let mut drained = counters.drain_active(|_| None);
         drained.sort_by(|one, other| one.user_id.cmp(&other.user_id));
         assert_eq!(drained.iter().map(|u| (u.attempts, u.throttled)).collect::<Vec<_>>(), [(2, 1), (1, 1)]);
-        counters.attempt(&user("b"), Verdict::Accepted, 0);
+        counters.attempt(&user("b"), &Context::default(), Verdict::Accepted, 0);
         let again = counters.drain_active(|_| None);
         assert_eq!(again, [UserCounts::new(user("b"), 2, 1)]);
         assert!(counters.drain_active(|_| None).is_empty());
     }
 
     #[test]
+    fn a_user_is_reported_in_the_circumstances_of_its_newest_attempt() {
+        let counters = counters(100);
+        let tv = Context { device_type: Some("tv".into()), ..Context::default() };
+        counters.attempt(&user("a"), &tv, Verdict::Throttled, 0);
+        assert_eq!(counters.drain_active(|_| None)[0].context, tv, "also of a user who was only throttled");
+        counters.attempt(&user("a"), &Context::default(), Verdict::Accepted, 0);
+        assert!(counters.drain_active(|_| None)[0].context.is_empty());
+    }
+
+    #[test]
     fn made_up_ids_fill_no_more_than_the_table_and_still_count_in_the_totals() {
         let counters = counters(160);
         for n in 0..10_000 {
-            counters.attempt(&user(&format!("made-up-{n}")), Verdict::Throttled, 0);
+            counters.attempt(&user(&format!("made-up-{n}")), &Context::default(), Verdict::Throttled, 0);
         }
         assert!(counters.users_tracked() <= 160);
         assert_eq!(counters.totals().attempts, 10_000);
@@ -189,7 +205,7 @@ mod tests {
     #[test]
     fn idle_users_are_forgotten_but_not_before_they_were_reported() {
         let counters = counters(100);
-        counters.attempt(&user("a"), Verdict::Accepted, 0);
+        counters.attempt(&user("a"), &Context::default(), Verdict::Accepted, 0);
         (0..SHARDS as u64).for_each(|turn| counters.sweep(turn, 10, 1_000));
         assert_eq!(counters.users_tracked(), 1, "not reported yet");
         counters.drain_active(|_| None);
@@ -201,10 +217,10 @@ mod tests {
     fn a_user_who_was_forgotten_and_comes_back_keeps_what_the_edge_has_not_heard_of() {
         let counters = counters(100);
         let waiting = UserCounts::new(user("a"), 10, 4);
-        counters.attempt(&user("a"), Verdict::Throttled, 0);
+        counters.attempt(&user("a"), &Context::default(), Verdict::Throttled, 0);
         let drained = counters.drain_active(|_| Some(&waiting));
         assert_eq!((drained[0].attempts, drained[0].throttled), (11, 5));
-        counters.attempt(&user("a"), Verdict::Accepted, 0);
+        counters.attempt(&user("a"), &Context::default(), Verdict::Accepted, 0);
         let drained = counters.drain_active(|_| Some(&waiting));
         assert_eq!((drained[0].attempts, drained[0].throttled), (12, 5), "added once");
     }
@@ -216,7 +232,12 @@ mod tests {
             for _ in 0..2 {
                 scope.spawn(|| {
                     (0..50_000).for_each(|n| {
-                        counters.attempt(&user(&format!("u{}", n % 7)), Verdict::Accepted, 0);
+                        counters.attempt(
+                            &user(&format!("u{}", n % 7)),
+                            &Context::default(),
+                            Verdict::Accepted,
+                            0,
+                        );
                     })
                 });
             }

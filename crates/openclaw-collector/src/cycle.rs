@@ -11,8 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use openclaw_controller::{ControlLoop, Flow, LittleGuard, LoopSettings, Report};
-use openclaw_protocol::{CollectorInfo, RatingEvent, Totals, UserCounts};
+use openclaw_controller::{
+    ControlLoop, GateTimes, LittleGuard, LoopSettings, Report, Throughput, ThroughputMeter,
+};
+use openclaw_protocol::{CollectorInfo, DependencyGauge, RatingEvent, UserCounts};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -21,6 +23,7 @@ use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use crate::leases::Leases;
+use crate::local_guard::LocalClass;
 use crate::outbox::Outbox;
 use crate::settings::CollectorSettings;
 use crate::status::{CollectorStatus, ControlledBy};
@@ -97,8 +100,9 @@ struct Inner {
 #[derive(Debug)]
 struct Local {
     control: ControlLoop,
-    requests: Flow,
-    requests_peak_per_s: f64,
+    requests: ThroughputMeter,
+    /// By dependency, in the service's order.
+    calls: Vec<ThroughputMeter>,
     cycles: u64,
     cycled_ns: u64,
     forgot_ns: u64,
@@ -124,8 +128,8 @@ impl Collector {
                 Box::new(LittleGuard::new(settings.start_per_s)),
                 now_ns,
             ),
-            requests: Flow::new(Totals::default()),
-            requests_peak_per_s: 0.0,
+            requests: ThroughputMeter::default(),
+            calls: vec![ThroughputMeter::default(); admission.local_guard.gauges().len()],
             cycles: 0,
             cycled_ns: now_ns,
             forgot_ns: now_ns,
@@ -241,6 +245,7 @@ impl Inner {
         // Totals after users: what a user's counter shows, the totals show too.
         let totals = admission.counters.totals();
         let events = admission.drain_events();
+        let dependencies = admission.local_guard.gauges();
 
         let mut local = self.local.lock();
         local.cycles += 1;
@@ -250,15 +255,15 @@ impl Inner {
             in_flight: self.ratings_in_flight(),
             totals,
             users: &users,
-            dependencies: &[],
+            dependencies: &dependencies,
             // The local loop decides where it counts: nothing travels.
             round_trip_s: None,
         };
         local.control.report(&report, now_ns);
         events.iter().for_each(|event| local.control.observe_event(event));
         local.control.tick(now_ns);
-        self.lead_or_follow(&local.control, &users, now_ns);
-        self.move_guard(&mut local, now_ns);
+        let times = self.lead_or_follow(&local.control, &users, now_ns);
+        self.move_guard(&mut local, times, &dependencies, now_ns);
         let kept = self.settings.ttl.saturating_mul(COUNTERS_KEPT_TTLS);
         let idle_ns = u64::try_from(kept.as_nanos()).unwrap_or(u64::MAX);
         admission.counters.sweep(local.cycles, idle_ns, now_ns);
@@ -274,8 +279,9 @@ impl Inner {
         u32::try_from(self.admission.ratings_in_flight.load(Relaxed)).unwrap_or(u32::MAX)
     }
 
-    /// While the edge's answers hold, follow them; else apply the local loop's decision.
-    fn lead_or_follow(&self, control: &ControlLoop, users: &[UserCounts], now_ns: u64) {
+    /// While the edge's answers hold, follow them; else apply the local loop's decision. Returns the guard times
+    /// that hold, by the local loop's numbers.
+    fn lead_or_follow(&self, control: &ControlLoop, users: &[UserCounts], now_ns: u64) -> GateTimes {
         let mut leases = self.leases.lock();
         // Granted before the lapsed are taken away, so that nobody is a newcomer for a moment in between.
         leases.lead(control, &self.info.id, users, &self.admission, now_ns);
@@ -283,22 +289,33 @@ impl Inner {
         let meters = &self.admission.meters;
         meters.edge_controls.set(f64::from(u8::from(leases.edge_holds(now_ns))));
         meters.leases.set(leases.users() as f64);
+        leases.gate_times(control, &self.info.id, now_ns)
     }
 
-    /// Turns the guard time into a number of requests, from how fast requests leave.
-    fn move_guard(&self, local: &mut Local, now_ns: u64) {
+    /// Turns the guard times into numbers of requests and calls, from how fast they leave.
+    fn move_guard(&self, local: &mut Local, times: GateTimes, gauges: &[DependencyGauge], now_ns: u64) {
         let interval_s = now_ns.saturating_sub(local.cycled_ns) as f64 / 1e9;
         local.cycled_ns = now_ns;
-        let completed = self.admission.requests_done.load(Relaxed);
-        local.requests.advance(Totals { completed, ..Totals::default() }, interval_s);
-        let throughput = local.requests.throughput_per_s();
-        let faded = local.requests_peak_per_s * (-interval_s / 30.0).exp();
-        local.requests_peak_per_s = faded.max(throughput.1);
-        let seen = self.admission.guard_seen(throughput, local.requests_peak_per_s);
-        let cap = self.settings.guard_law.cap(&seen);
-        self.admission.set_cap(cap);
-        self.admission.meters.guard_cap.set(f64::from(cap));
-        self.admission.meters.in_flight.set(f64::from(self.admission.requests_in_flight()));
+        let guard = &self.admission.local_guard;
+        let requests = local.requests.advance(guard.requests_done.load(Relaxed), interval_s);
+        let meters = local.calls.iter_mut().zip(gauges);
+        let calls: Vec<Throughput> =
+            meters.map(|(meter, gauge)| meter.advance(gauge.completed, interval_s)).collect();
+        // The local loop numbers what has reported, in its own order; this service's guards have their own.
+        let control = &local.control;
+        let place = |gauge: &DependencyGauge| control.dependency_names().position(|name| name == gauge.name);
+        let places: Vec<Option<usize>> = gauges.iter().map(place).collect();
+        let own = |number: Option<usize>| times.dependencies.get(number?).copied().flatten();
+        let times = GateTimes { dependencies: places.iter().map(|&place| own(place)).collect(), ..times };
+        let classes = control.contexts().enumerate().map(|(class, context)| {
+            let called = control.calls(class);
+            let calls = |place: &Option<usize>| place.and_then(|place| called.get(place)) == Some(&true);
+            LocalClass { context, calls: places.iter().map(calls).collect() }
+        });
+        let unloaded_s = control.observation().map_or(0.0, |seen| seen.base_s);
+        guard.move_limits(times, requests, &calls, unloaded_s, classes);
+        self.admission.meters.guard_cap.set(guard.cap().map_or(f64::INFINITY, f64::from));
+        self.admission.meters.in_flight.set(f64::from(guard.in_flight()));
     }
 
     /// Moves events and counters to the outbox; without an edge there is nothing to deliver.
@@ -334,7 +351,7 @@ impl Inner {
             controlled_by: if follows { ControlledBy::Edge } else { ControlledBy::Local },
             policy_version: policy_version.filter(|_| follows),
             guard_ms: self.admission.guard_ms(),
-            guard_cap: self.admission.cap(),
+            guard_cap: self.admission.local_guard.cap(),
             in_flight: self.admission.requests_in_flight(),
             leases: leased,
             users_tracked: self.admission.counters.users_tracked(),
@@ -345,6 +362,7 @@ impl Inner {
             edge_error: self.edge_error.lock().clone(),
             p95_ms: seen.map(|seen| seen.p95_s * 1e3).filter(|ms| ms.is_finite()),
             late_fraction: seen.map(|seen| seen.late_fraction),
+            dependencies: self.admission.local_guard.gauges(),
             totals: self.admission.counters.totals(),
         }
     }

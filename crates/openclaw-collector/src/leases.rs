@@ -10,8 +10,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use openclaw_controller::ControlLoop;
-use openclaw_protocol::{BatchAnswer, BucketPolicy, PolicyAnswer, UserCounts, UserId};
+use openclaw_controller::{CLASSES_MAX, ControlLoop, DEPENDENCIES_MAX, GateTimes};
+use openclaw_protocol::{BatchAnswer, BucketPolicy, Context, PolicyAnswer, UserCounts, UserId};
 
 use crate::admission::Admission;
 
@@ -34,8 +34,10 @@ pub(crate) struct Leases {
     edge_until_ns: u64,
     /// The edge decides what users without parameters of their own get.
     everyone_until_ns: u64,
-    /// The edge decides the guard time.
+    /// The edge decides the guard times: the common one, and these of classes and dependencies, in seconds.
     guard_until_ns: u64,
+    class_guards_s: Vec<(Context, f64)>,
+    dependency_guards_s: Vec<(String, f64)>,
     /// How long the local loop's decisions hold, and answers that do not say.
     ttl_ns: u64,
     /// A lease that lapses before the next cycle would make edge and local loop take turns.
@@ -51,6 +53,8 @@ impl Leases {
             edge_until_ns: 0,
             everyone_until_ns: 0,
             guard_until_ns: 0,
+            class_guards_s: Vec::new(),
+            dependency_guards_s: Vec::new(),
             ttl_ns: ns(ttl),
             ttl_ns_min: ns(flush_interval).saturating_mul(2).min(TTL_NS_MAX),
             policy_version: None,
@@ -91,6 +95,16 @@ impl Leases {
             admission.meters.policies_refused.increment(1);
         }
         self.lease_guard(answer.guard_ms, until_ns, admission);
+        // What is no positive time is no guard time; more than there are classes is nonsense.
+        let sound =
+            |guard_ms: f64| Some(guard_ms / 1e3).filter(|guard_s| *guard_s > 0.0 && guard_s.is_finite());
+        let classes = answer.classes.iter().take(CLASSES_MAX);
+        self.class_guards_s =
+            classes.filter_map(|class| Some((class.context.clone(), sound(class.guard_ms)?))).collect();
+        let dependencies = answer.dependencies.iter().take(DEPENDENCIES_MAX);
+        self.dependency_guards_s = dependencies
+            .filter_map(|dependency| Some((dependency.name.clone(), sound(dependency.guard_ms)?)))
+            .collect();
         self.edge_until_ns = until_ns;
         self.policy_version = Some(cut(&answer.policy_version));
     }
@@ -108,13 +122,34 @@ impl Leases {
         self.grant(user, answer.policy, Lease { until_ns, from_edge: true }, admission, now_ns);
         if answer.guard_ms.is_some() {
             self.lease_guard(answer.guard_ms, until_ns, admission);
+            self.class_guards_s.clear();
+            self.dependency_guards_s.clear();
         }
         self.edge_until_ns = until_ns;
         self.policy_version = answer.policy_version.as_deref().map(cut);
     }
 
+    /// The guard times that hold for the classes and dependencies that the local loop knows, by its numbers. The
+    /// common one stands in the guard itself.
+    pub(crate) fn gate_times(&self, control: &ControlLoop, collector: &str, now_ns: u64) -> GateTimes {
+        if now_ns >= self.guard_until_ns {
+            return control.assignment(Some(collector), now_ns).gate_times();
+        }
+        let class = |context: &Context| {
+            self.class_guards_s.iter().find(|(leased, _)| leased == context).map(|(_, guard_s)| *guard_s)
+        };
+        let dependency = |name: &str| {
+            self.dependency_guards_s.iter().find(|(leased, _)| leased == name).map(|(_, guard_s)| *guard_s)
+        };
+        GateTimes {
+            guard_s: None,
+            classes: control.contexts().map(class).collect(),
+            dependencies: control.dependency_names().map(dependency).collect(),
+        }
+    }
+
     fn lease_guard(&mut self, guard_ms: Option<f64>, until_ns: u64, admission: &Admission) {
-        if admission.set_guard_s(guard_ms.map(|ms| ms / 1e3)) {
+        if admission.local_guard.set_guard_s(guard_ms.map(|ms| ms / 1e3)) {
             self.guard_until_ns = until_ns;
         } else {
             admission.meters.policies_refused.increment(1);
@@ -132,7 +167,7 @@ impl Leases {
     ) {
         let assignment = control.assignment(Some(collector), now_ns);
         if now_ns >= self.guard_until_ns {
-            admission.set_guard_s(assignment.guard_s);
+            admission.local_guard.set_guard_s(assignment.guard_s);
         }
         if now_ns < self.everyone_until_ns {
             return;

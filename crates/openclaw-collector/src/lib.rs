@@ -11,12 +11,13 @@ mod counters;
 mod cycle;
 mod delivery;
 mod leases;
+mod local_guard;
 mod metering;
 mod outbox;
 mod settings;
 mod status;
 
-pub use admission::{Admission, Finished};
+pub use admission::{Admission, Call, Finished};
 pub use clock::Clock;
 pub use cycle::Collector;
 pub use delivery::DeliveryError;

@@ -7,7 +7,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use openclaw_protocol::{CollectorInfo, EventBatch, RatingEvent, Totals, UserCounts, UserId};
+use openclaw_protocol::{
+    CollectorInfo, DependencyGauge, EventBatch, RatingEvent, Totals, UserCounts, UserId,
+};
 
 /// Users in one batch at most: a few MB at the longest ids, which any edge's bound for bodies should take. All
 /// users after an outage in one body would be refused as too large, again and again.
@@ -96,6 +98,7 @@ impl Outbox {
         collector: CollectorInfo,
         in_flight: u32,
         totals: Totals,
+        dependencies: Vec<DependencyGauge>,
     ) -> EventBatch {
         self.seq += 1;
         let users = self.users.len().min(self.users_per_batch());
@@ -108,7 +111,7 @@ impl Outbox {
             totals,
             users: self.users.drain(..users).map(|(_, user)| user).collect(),
             round_trip_ms: self.round_trip.map(|round_trip| round_trip.as_secs_f64() * 1e3),
-            dependencies: Vec::new(),
+            dependencies,
             events: self.events.drain(..events).collect(),
         }
     }

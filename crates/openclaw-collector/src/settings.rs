@@ -34,6 +34,8 @@ pub struct CollectorSettings {
     pub guard: bool,
     /// The guard's law.
     pub guard_law: GuardLaw,
+    /// Dependencies whose calls the service counts, at most four; see [`Admission::call`](crate::Admission::call).
+    pub dependencies: Vec<String>,
     /// How long the local loop's own decisions hold, and how long idle users are remembered.
     pub ttl: Duration,
 }
@@ -53,6 +55,7 @@ impl Default for CollectorSettings {
             start_per_s: 1000.0,
             guard: true,
             guard_law: GuardLaw::default(),
+            dependencies: Vec::new(),
             ttl: Duration::from_secs(5),
         }
     }

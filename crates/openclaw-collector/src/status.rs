@@ -1,6 +1,6 @@
 //! What a collector says of itself, to people and to programs.
 
-use openclaw_protocol::Totals;
+use openclaw_protocol::{DependencyGauge, Totals};
 use serde::Serialize;
 
 /// Who decides the limits now.
@@ -49,6 +49,8 @@ pub struct CollectorStatus {
     pub p95_ms: Option<f64>,
     /// Fraction of the last second's ratings over the SLO.
     pub late_fraction: Option<f64>,
+    /// Calls to every dependency, since the start.
+    pub dependencies: Vec<DependencyGauge>,
     /// Counters since the start.
     pub totals: Totals,
 }

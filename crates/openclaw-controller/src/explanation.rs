@@ -4,7 +4,7 @@ use openclaw_protocol::{BucketPolicy, Reason};
 
 use crate::division::Level;
 use crate::little_guard::LittleGuardSettings;
-use crate::observation::{Action, Controller, Observation};
+use crate::observation::{Action, Controller, Observation, SharedAction};
 use crate::policy::{Guardrail, LearnedPolicy, action_names, feature_names};
 use crate::users::Ask;
 
@@ -77,6 +77,9 @@ impl Explanation {
             decided.extend([("levelPerS", level.of(class)), ("usersSharing", level.users as f64)]);
             decided.push(("demandOfAllPerS", level.total_per_s));
         }
+        if let (Some(ask), Some((seen, Action::Shared(shared), _))) = (ask, made) {
+            decided.extend(of_class(ask.class, seen, shared));
+        }
         if let Some(ask) = ask {
             decided.push(("demandOfUserPerS", ask.demand_per_s));
             decided.push(("attemptsOfUser", ask.attempts as f64));
@@ -85,6 +88,21 @@ impl Explanation {
         let observation = made.map_or_else(Vec::new, |(seen, _, _)| seen.named().to_vec());
         Self { policy, reason, controller, observation, action: decided, learned, sentence }
     }
+}
+
+/// What was seen of a user's class, and decided for it.
+fn of_class(class: usize, seen: &Observation, shared: &SharedAction) -> Vec<(&'static str, f64)> {
+    let mut named = Vec::new();
+    if let Some(class) = seen.classes.get(class) {
+        named.push(("costOfClass", class.cost));
+        named.push(("networkDelayOfClassS", class.network_delay_s));
+        named.push(("lateFractionOfClass", class.late_fraction));
+    }
+    if let Some(class) = shared.classes.get(class) {
+        named.push(("levelFactorOfClass", class.level));
+        named.extend(class.guard_s.map(|guard_s| ("guardOfClassS", guard_s)));
+    }
+    named
 }
 
 fn sentence(
@@ -122,7 +140,16 @@ fn sentence(
     let share = match (scarce, ask.demand_per_s > level_per_s) {
         (true, true) => format!("more than the common level of {level_per_s:.1}/s, so it gets that level"),
         (true, false) => format!("less than the common level of {level_per_s:.1}/s, so all of it is met"),
-        (false, _) => "and there is enough for everyone".to_owned(),
+        (false, true) => {
+            format!("more than the {level_per_s:.1}/s that a scarce dependency leaves to its callers")
+        }
+        (false, false) => "and there is enough for everyone".to_owned(),
+    };
+    let cost = seen.classes.get(ask.class).map_or(1.0, |class| class.cost);
+    let state = if (cost - 1.0).abs() < 0.05 {
+        state
+    } else {
+        format!("{state}; each of this user's ratings counts for {cost:.1} plain ones")
     };
     format!("{state}; this user asks for {:.1}/s, {share}: {:.1}/s", ask.demand_per_s, policy.refill_rate)
 }

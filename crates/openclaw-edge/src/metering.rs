@@ -18,6 +18,7 @@ pub(crate) struct Meters {
     latency: Histogram,
     pub(crate) rejected: Counter,
     pub(crate) batches: Counter,
+    pub(crate) unlisted: Counter,
 }
 
 impl Meters {
@@ -27,6 +28,7 @@ impl Meters {
             latency: metrics::histogram!("rating_event_latency_seconds"),
             rejected: metrics::counter!("openclaw_edge_events_rejected_total"),
             batches: metrics::counter!("openclaw_edge_batches_total"),
+            unlisted: metrics::counter!("openclaw_edge_contexts_unlisted_total"),
         }
     }
 
@@ -50,6 +52,11 @@ pub fn describe_metrics() {
     );
     describe_counter!("openclaw_edge_events_rejected_total", Unit::Count, "Events that were not valid");
     describe_counter!("openclaw_edge_batches_total", Unit::Count, "Batches received");
+    describe_counter!(
+        "openclaw_edge_contexts_unlisted_total",
+        Unit::Count,
+        "Contexts of events and users with a value that is not configured; they counted as none"
+    );
     families(0).iter().for_each(GaugeFamily::describe);
 }
 

@@ -114,7 +114,9 @@ async fn event(State(edge): State<Edge>, request: Request) -> Result<Response, P
     content_type(request.headers(), &[JSON])?;
     let settings = edge.settings();
     let body = read_body(request.into_body(), settings.body_bytes_max, settings.body_timeout).await?;
-    let event = parse_event(&body, settings.scores).inspect_err(|_| edge.meters().rejected.increment(1))?;
+    let mut event =
+        parse_event(&body, settings.scores).inspect_err(|_| edge.meters().rejected.increment(1))?;
+    edge.keep_listed(&mut event.context);
     Ok(json_reply(StatusCode::OK, &edge.take_event(&event)?))
 }
 
@@ -144,7 +146,9 @@ enum EventsBody {
                 {"collector": {"id": "rating-1", "service": "rating", "epoch": 1710841230000u64}, "seq": 17,
                  "inFlight": 3,
                  "totals": {"attempts": 240, "accepted": 200, "throttled": 40, "completed": 197, "failed": 0},
-                 "users": [{"userId": "user-123", "attempts": 12, "throttled": 2}],
+                 "users": [{"userId": "user-123", "attempts": 12, "throttled": 2,
+                            "context": {"deviceType": "mobile", "networkQuality": "good"}}],
+                 "roundTripMs": 2.5, "dependencies": [{"name": "backend", "inFlight": 3, "completed": 197}],
                  "events": [{"userId": "user-123", "itemId": "item-456", "score": 4.7,
                              "timestamp": 1710841234567u64, "latencyMs": 20.5, "outcome": "accepted"}]}))),
             ("bare" = (summary = "Events alone", value = json!(
@@ -158,6 +162,8 @@ enum EventsBody {
             example = json!(
                 {"policies": {"user-123": {"bucketSize": 120.0, "refillRate": 15.3}},
                  "defaults": {"bucketSize": 20.0, "refillRate": 10.0}, "guardMs": 160.0, "ttlMs": 5000,
+                 "classes": [{"context": {"deviceType": "mobile", "networkQuality": "poor"}, "guardMs": 110.0}],
+                 "dependencies": [{"name": "backend", "guardMs": 120.0}],
                  "policyVersion": "little-guard", "reason": "controller"})),
         EventProblems,
         AccessProblems,
@@ -172,9 +178,13 @@ async fn events(State(edge): State<Edge>, request: Request) -> Result<Response, 
     };
     let settings = edge.settings();
     let body = read_body(request.into_body(), settings.body_bytes_max, settings.body_timeout).await?;
-    let intake = parse_events(&body, form, settings.batch_max, settings.scores)?;
+    let mut intake = parse_events(&body, form, settings.batch_max, settings.scores)?;
     edge.meters().batches.increment(1);
     edge.meters().rejected.increment(intake.rejected.len() as u64);
+    let users = intake.envelope.iter_mut().flat_map(|batch| &mut batch.users).map(|user| &mut user.context);
+    users.chain(intake.events.iter_mut().map(|event| &mut event.context)).for_each(|context| {
+        edge.keep_listed(context);
+    });
     let mut answer = match &intake.envelope {
         Some(batch) => edge.take_batch(batch, &intake.events)?,
         None => edge.take_bare(&intake.events)?,

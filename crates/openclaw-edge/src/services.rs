@@ -6,7 +6,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use openclaw_controller::{BusyUser, ControlLoop, Explanation, Report};
 use openclaw_protocol::{
-    BatchAnswer, BucketPolicy, EventBatch, PolicyAnswer, Problem, ProblemKind, RatingEvent, UserId,
+    BatchAnswer, BucketPolicy, ClassGuard, Context, DependencyGuard, EventBatch, PolicyAnswer, Problem,
+    ProblemKind, RatingEvent, UserId,
 };
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -90,6 +91,15 @@ impl Edge {
 
     pub(crate) fn meters(&self) -> &Meters {
         &self.inner.meters
+    }
+
+    /// Empties a context with a value that is not in the vocabulary: the user then counts as plain. To refuse the
+    /// event would lose its latency, and a collector may be configured with more values than this edge.
+    pub(crate) fn keep_listed(&self, context: &mut Context) {
+        if !context.is_empty() && self.inner.settings.vocabulary.check(context).is_err() {
+            *context = Context::default();
+            self.inner.meters.unlisted.increment(1);
+        }
     }
 
     fn now_ns(&self) -> u64 {
@@ -216,6 +226,14 @@ impl Edge {
             .policies(active, collector, now_ns)
             .map(|(user, policy)| (user.clone(), policy))
             .collect();
+        let classes = control.contexts().zip(&assignment.classes).skip(1);
+        let classes = classes.filter_map(|(context, guard_s)| {
+            Some(ClassGuard { context: context.clone(), guard_ms: (*guard_s)? * 1e3 })
+        });
+        let dependencies = control.dependency_names().zip(&assignment.dependencies);
+        let dependencies = dependencies.filter_map(|(name, guard_s)| {
+            Some(DependencyGuard { name: name.to_owned(), guard_ms: (*guard_s)? * 1e3 })
+        });
         BatchAnswer {
             policies,
             defaults: assignment.defaults,
@@ -224,8 +242,8 @@ impl Edge {
             ttl_ms: self.ttl_ms(),
             policy_version: self.policy_version().to_owned(),
             reason: Some(assignment.reason),
-            classes: Vec::new(),
-            dependencies: Vec::new(),
+            classes: classes.collect(),
+            dependencies: dependencies.collect(),
             rejected: Vec::new(),
         }
     }

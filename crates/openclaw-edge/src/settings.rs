@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use openclaw_controller::policy::LearnedPolicy;
 use openclaw_controller::{Aimd, AimdSettings, Controller, ControllerKind, Fixed, LoopSettings};
-use openclaw_protocol::ScoreRange;
+use openclaw_protocol::{ContextVocabulary, ScoreRange};
 
 /// Settings of an [`Edge`](crate::Edge).
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct EdgeSettings {
     pub aimd: AimdSettings,
     /// Accepted scores, the same as the rating service's.
     pub scores: ScoreRange,
+    /// Context values that make classes, the same as the rating service's; others count as none.
+    pub vocabulary: ContextVocabulary,
     /// Services at most.
     pub services_max: usize,
     /// Events and users in one batch at most.
@@ -43,6 +45,7 @@ impl Default for EdgeSettings {
             control: LoopSettings::default(),
             aimd: AimdSettings::default(),
             scores: ScoreRange::default(),
+            vocabulary: ContextVocabulary::default(),
             services_max: 64,
             batch_max: 100_000,
             body_bytes_max: 16 << 20,

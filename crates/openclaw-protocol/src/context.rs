@@ -32,6 +32,19 @@ impl Context {
     pub fn is_empty(&self) -> bool {
         self.device_type.is_none() && self.network_quality.is_none() && self.region.is_none()
     }
+
+    /// One line, as the header `openclaw-class` carries it to a backend: `deviceType=mobile;networkQuality=poor`.
+    #[must_use]
+    pub fn to_key(&self) -> String {
+        let fields = [
+            ("deviceType", &self.device_type),
+            ("networkQuality", &self.network_quality),
+            ("region", &self.region),
+        ];
+        let set =
+            fields.iter().filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}={value}")));
+        set.collect::<Vec<_>>().join(";")
+    }
 }
 
 /// The values that each [`Context`] field may take.
@@ -92,6 +105,14 @@ mod tests {
             reason,
             "context.deviceType is \"toaster\"; allowed are desktop, mobile, tablet, tv, bot, other"
         );
+    }
+
+    #[test]
+    fn a_key_names_what_is_set() {
+        let context =
+            Context { device_type: Some("tv".into()), region: Some("eu".into()), ..Context::default() };
+        assert_eq!(context.to_key(), "deviceType=tv;region=eu");
+        assert_eq!(Context::default().to_key(), "");
     }
 
     #[test]

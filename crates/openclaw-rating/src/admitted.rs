@@ -4,12 +4,13 @@
 //! of each rating must not depend on getting past that await, so they hang on a drop.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use openclaw_bucket::InFlight;
 use openclaw_collector::{Admission, Finished};
 use openclaw_protocol::{Outcome, Rating};
 
+use crate::backend::Worked;
 use crate::metering::Meters;
 
 /// A request that the guard let in, with the ratings that their buckets let in.
@@ -19,7 +20,7 @@ pub(crate) struct Admitted {
     started: Instant,
     ratings: Vec<Rating>,
     outcome: Outcome,
-    work: Option<Duration>,
+    worked: Worked,
     /// Leaves the guard with this struct.
     _in_flight: InFlight,
 }
@@ -38,7 +39,7 @@ impl Admitted {
             started,
             ratings: Vec::new(),
             outcome: Outcome::Timeout,
-            work: None,
+            worked: Worked::default(),
             _in_flight: in_flight,
         }
     }
@@ -51,9 +52,9 @@ impl Admitted {
         &self.ratings
     }
 
-    /// Notes the processing time that the backend reported for the whole request.
-    pub(crate) fn worked(&mut self, work: Option<Duration>) {
-        self.work = work;
+    /// Notes what the backend's part took, for the whole request.
+    pub(crate) fn worked(&mut self, worked: Worked) {
+        self.worked = worked;
     }
 
     /// Ends the request.
@@ -69,7 +70,7 @@ impl Drop for Admitted {
             return;
         }
         let latency = self.started.elapsed();
-        self.admission.request_done(latency);
+        self.admission.request_done(latency, self.outcome == Outcome::Accepted);
         let share = u32::try_from(self.ratings.len()).unwrap_or(u32::MAX);
         for rating in self.ratings.drain(..) {
             self.meters.finished(self.outcome, latency);
@@ -81,7 +82,8 @@ impl Drop for Admitted {
                 context: rating.context,
                 latency,
                 outcome: self.outcome,
-                work: self.work.map(|work| work / share),
+                work: self.worked.work.map(|work| work / share),
+                dependency_ms: self.worked.dependency_ms.clone(),
             });
         }
     }

@@ -1,14 +1,51 @@
 //! The dependency that a rating waits for before it is acknowledged, where one is configured.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use openclaw_protocol::{Problem, ProblemKind};
+use http::{HeaderMap, HeaderValue};
+use openclaw_protocol::{Context, Problem, ProblemKind};
 use reqwest::{Client, Url};
 
 /// Processing time that the backend reports, in ms.
 const WORK_MS: &str = "openclaw-work-ms";
+/// Time that the backend spent in each of its own dependencies, in ms: `name=3.25;other=1`.
+const DEPENDENCY_MS: &str = "openclaw-dependency-ms";
 /// Ratings in a request, told to the backend.
 const ITEMS: &str = "openclaw-items";
+/// Circumstances of a request, told to the backend.
+const CLASS: &str = "openclaw-class";
+/// Dependencies that are read of one answer.
+const DEPENDENCIES_MAX: usize = 16;
+
+/// The name under which the backend's calls are counted.
+pub const BACKEND: &str = "backend";
+
+/// What the backend's part took.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Worked {
+    /// Its processing time without waiting, where it says so.
+    pub(crate) work: Option<Duration>,
+    /// Time spent in each dependency, in ms. The backend is one itself where it keeps its processing time to itself.
+    pub(crate) dependency_ms: Option<BTreeMap<Arc<str>, f64>>,
+}
+
+impl Worked {
+    fn read(headers: &HeaderMap, took: Duration) -> Self {
+        let text = |name: &str| headers.get(name)?.to_str().ok();
+        let ms = |text: &str| text.trim().parse::<f64>().ok().filter(|ms| ms.is_finite() && *ms >= 0.0);
+        let work = text(WORK_MS).and_then(ms).and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok());
+        let parts = text(DEPENDENCY_MS).into_iter().flat_map(|text| text.split(';')).take(DEPENDENCIES_MAX);
+        let named = parts.filter_map(|part| part.rsplit_once('='));
+        let mut times: BTreeMap<Arc<str>, f64> =
+            named.filter_map(|(name, time)| Some((name.trim().into(), ms(time)?))).collect();
+        if work.is_none() {
+            times.insert(BACKEND.into(), took.as_secs_f64() * 1e3);
+        }
+        Self { work, dependency_ms: Some(times).filter(|times| !times.is_empty()) }
+    }
+}
 
 /// A backend over HTTP.
 #[derive(Clone, Debug)]
@@ -54,32 +91,66 @@ impl Backend {
         Ok(Self { client, url: parsed })
     }
 
-    /// Has the backend work on a request of `items` ratings. Returns its processing time, where it says so.
-    pub(crate) async fn work(&self, items: usize) -> Result<Option<Duration>, Problem> {
+    /// Has the backend work on a request of `items` ratings in these circumstances. Returns what that took.
+    pub(crate) async fn work(&self, items: usize, context: &Context) -> Result<Worked, Problem> {
+        let began = Instant::now();
         let failed = |reason: String| {
             tracing::debug!(url = %self.url, %reason, "the backend failed");
             Problem::new(ProblemKind::DependencyFailed, format!("the backend did not do its part: {reason}"))
         };
-        let reply =
-            self.client.post(self.url.clone()).header(ITEMS, items).send().await.map_err(|error| {
-                failed(if error.is_timeout() {
-                    "it took too long".to_owned()
-                } else {
-                    "it cannot be reached".to_owned()
-                })
-            })?;
+        let mut request = self.client.post(self.url.clone()).header(ITEMS, items);
+        // A configured word that no header can carry leaves the header out.
+        let class = HeaderValue::try_from(context.to_key()).ok().filter(|class| !class.is_empty());
+        if let Some(class) = class {
+            request = request.header(CLASS, class);
+        }
+        let reply = request.send().await.map_err(|error| {
+            failed(if error.is_timeout() {
+                "it took too long".to_owned()
+            } else {
+                "it cannot be reached".to_owned()
+            })
+        })?;
         let status = reply.status();
-        let work = reply
-            .headers()
-            .get(WORK_MS)
-            .and_then(|value| value.to_str().ok()?.parse::<f64>().ok())
-            .and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok());
+        let worked = Worked::read(reply.headers(), began.elapsed());
         // Read to its end, so that the connection can serve again.
         let drained = reply.bytes().await;
         if !status.is_success() {
             return Err(failed(format!("it answered {}", status.as_u16())));
         }
         drained.map_err(|_| failed("its answer broke off".to_owned()))?;
-        Ok(work)
+        Ok(worked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(headers: &[(&'static str, &'static str)]) -> Worked {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)))
+            .collect();
+        Worked::read(&headers, Duration::from_millis(40))
+    }
+
+    #[test]
+    fn a_backend_that_tells_its_work_and_its_dependencies_is_believed() {
+        let worked =
+            read(&[(WORK_MS, "25.5"), (DEPENDENCY_MS, "search=3.25; odd=name=1;broken;bad=-1;worse=inf")]);
+        assert_eq!(worked.work, Some(Duration::from_micros(25_500)));
+        let times: Vec<_> = worked.dependency_ms.unwrap().into_iter().collect();
+        assert_eq!(times, [("odd=name".into(), 1.0), ("search".into(), 3.25)]);
+    }
+
+    #[test]
+    fn a_backend_that_tells_nothing_is_a_dependency_itself() {
+        for headers in [&[][..], &[(WORK_MS, "fast")], &[(WORK_MS, "NaN")]] {
+            let worked = read(headers);
+            assert_eq!(worked.work, None);
+            assert_eq!(worked.dependency_ms.unwrap()[BACKEND], 40.0);
+        }
+        assert_eq!(read(&[(WORK_MS, "1")]).dependency_ms, None);
     }
 }

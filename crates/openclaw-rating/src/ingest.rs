@@ -17,6 +17,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::admitted::Admitted;
+use crate::backend::BACKEND;
 use crate::batch_reply::{BatchBody, ItemResult, batch_reply};
 use crate::hints::{self, Hints};
 use crate::limits;
@@ -147,10 +148,11 @@ pub(crate) async fn post_ratings(
     let Some(first) = items.iter().flatten().next() else {
         return refuse_invalid(items, single);
     };
-    let in_flight = match service.admission.enter(&first.user_id) {
+    let in_flight = match service.admission.enter(&first.user_id, &first.context) {
         Ok(in_flight) => in_flight,
         Err(full) => {
-            service.admission.refused(items.iter().flatten().map(|rating| &rating.user_id));
+            let refused = items.iter().flatten().map(|rating| (&rating.user_id, &rating.context));
+            service.admission.refused(refused);
             return Err(limits::guard_reply(&full, service.admission.guard_time()));
         }
     };
@@ -178,7 +180,7 @@ async fn post_single(
     mut admitted: Admitted,
     rating: Rating,
 ) -> Result<Response, ProblemReply> {
-    let allowed: Allowed = match service.admission.take(&rating.user_id) {
+    let allowed: Allowed = match service.admission.take(&rating.user_id, &rating.context) {
         Decision::Allowed(allowed) => allowed,
         Decision::Limited(limited) => {
             admitted.end(Outcome::Throttled);
@@ -212,7 +214,7 @@ async fn post_batch(
     for item in items {
         results.push(match item {
             Err(problem) => ItemResult::Refused(problem),
-            Ok(rating) => match service.admission.take(&rating.user_id) {
+            Ok(rating) => match service.admission.take(&rating.user_id, &rating.context) {
                 Decision::Allowed(_) => {
                     admitted.add(rating);
                     ItemResult::Admitted
@@ -252,8 +254,12 @@ async fn post_batch(
 /// The part that takes time: the backend's work, then the disk's.
 async fn work_and_store(service: &RatingService, admitted: &mut Admitted) -> Result<Vec<Put>, Problem> {
     if let Some(backend) = &service.backend {
-        let work = backend.work(admitted.ratings().len()).await?;
-        admitted.worked(work);
+        let call = service.admission.call(BACKEND);
+        // All ratings of a request come from one client; the first one's circumstances stand for all.
+        let first = admitted.ratings().first().map(|rating| rating.context.clone()).unwrap_or_default();
+        let worked = backend.work(admitted.ratings().len(), &first).await?;
+        drop(call);
+        admitted.worked(worked);
     }
     let ratings = admitted.ratings().iter().map(|rating| NewRating {
         user_id: rating.user_id.to_string(),

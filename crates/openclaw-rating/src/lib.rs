@@ -16,7 +16,7 @@ mod queries;
 mod service;
 mod settings;
 
-pub use backend::{Backend, InvalidBackend};
+pub use backend::{BACKEND, Backend, InvalidBackend};
 pub use metering::describe_metrics;
 pub use service::{RatingService, RatingStatus, openapi_json, router};
 pub use settings::RatingSettings;

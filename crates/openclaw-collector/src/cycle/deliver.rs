@@ -80,7 +80,8 @@ impl Inner {
 
     fn next_batch(&self) -> EventBatch {
         let totals = self.admission.counters.totals();
-        self.outbox.lock().next_batch(self.info.clone(), self.ratings_in_flight(), totals)
+        let dependencies = self.admission.local_guard.gauges();
+        self.outbox.lock().next_batch(self.info.clone(), self.ratings_in_flight(), totals, dependencies)
     }
 
     /// A batch that did not arrive waits again; one that will never be taken is made smaller or given up.

@@ -41,10 +41,10 @@ fn settings(edge: Option<EdgeTarget>) -> CollectorSettings {
 /// One attempt to the end. Returns whether it was allowed.
 fn attempt(admission: &Admission, user: &str) -> bool {
     let user_id = UserId::new(user).unwrap();
-    let allowed = matches!(admission.take(&user_id), Decision::Allowed(_));
+    let allowed = matches!(admission.take(&user_id, &Context::default()), Decision::Allowed(_));
     if allowed {
         let latency = Duration::from_millis(20);
-        admission.request_done(latency);
+        admission.request_done(latency, true);
         admission.finished(finished(user_id));
     }
     allowed
@@ -60,6 +60,7 @@ fn finished(user_id: UserId) -> Finished {
         latency: Duration::from_millis(20),
         outcome: Outcome::Accepted,
         work: None,
+        dependency_ms: None,
     }
 }
 

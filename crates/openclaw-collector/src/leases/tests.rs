@@ -1,6 +1,7 @@
 //! Who decides what, and for how long, at simulated times.
 
 use openclaw_controller::{LittleGuard, LoopSettings};
+use openclaw_protocol::{ClassGuard, DependencyGuard};
 use proptest::prelude::*;
 
 use super::*;
@@ -63,7 +64,8 @@ impl Case {
 
     #[track_caller]
     fn expect_refill_rate(&self, user: &str, expected: f64) {
-        let found = self.admission.take(&UserId::new(user).unwrap()).params().refill_rate();
+        let found =
+            self.admission.take(&UserId::new(user).unwrap(), &Context::default()).params().refill_rate();
         assert!((found - expected).abs() < 1e-3, "{user} has {found} a second, not {expected}");
     }
 }
@@ -208,11 +210,46 @@ proptest! {
         case.apply(&given, now_ns);
         let bounds = CollectorSettings::default().bounds;
         for user in ["u", "never-seen"] {
-            let params = case.admission.take(&UserId::new(user).unwrap()).params();
+            let params = case.admission.take(&UserId::new(user).unwrap(), &Context::default()).params();
             prop_assert!((bounds.bucket_size_min..=bounds.bucket_size_max).contains(&params.capacity()));
             prop_assert!((bounds.refill_rate_min..=bounds.refill_rate_max).contains(&params.refill_rate()));
         }
         prop_assert!(case.admission.guard_ms().is_none_or(|ms| (10.0..=3.6e6).contains(&ms)));
         prop_assert!(!case.leases.edge_holds(now_ns + 3600 * SECOND_NS));
     }
+}
+
+#[test]
+fn guard_times_of_classes_and_dependencies_are_leased_with_the_common_one() {
+    let mut case = Case::new();
+    let tv = Context { device_type: Some("tv".into()), ..Context::default() };
+    let mut counts = UserCounts::new(UserId::new("u").unwrap(), 1, 0);
+    counts.context = tv.clone();
+    let collector = openclaw_protocol::CollectorInfo { id: "c".into(), service: "s".into(), epoch: 1 };
+    let gauge = openclaw_protocol::DependencyGauge { name: "search".into(), in_flight: 0, completed: 0 };
+    case.local.report(
+        &openclaw_controller::Report {
+            collector: &collector,
+            seq: 1,
+            in_flight: 0,
+            totals: openclaw_protocol::Totals::default(),
+            users: &[counts],
+            dependencies: &[gauge],
+            round_trip_s: None,
+        },
+        0,
+    );
+    let mut leased = answer(3.0);
+    leased.guard_ms = Some(90.0);
+    leased.classes = vec![ClassGuard { context: tv, guard_ms: 40.0 }];
+    leased.dependencies = vec![
+        DependencyGuard { name: "search".into(), guard_ms: 30.0 },
+        DependencyGuard { name: "broken".into(), guard_ms: -1.0 },
+    ];
+    case.apply(&leased, 0);
+    let times = case.leases.gate_times(&case.local, "c", SECOND_NS);
+    assert_eq!(times.classes.as_slice(), [None, Some(0.04)]);
+    assert_eq!(times.dependencies.as_slice(), [Some(0.03)]);
+    let lapsed = case.leases.gate_times(&case.local, "c", 10 * SECOND_NS);
+    assert_eq!(lapsed, case.local.assignment(Some("c"), 10 * SECOND_NS).gate_times());
 }

@@ -1,6 +1,6 @@
 //! The loop as a whole, against a service that is nothing but arithmetic.
 
-use openclaw_protocol::{ItemId, UserId};
+use openclaw_protocol::{Context, ItemId, UserId};
 use proptest::prelude::*;
 
 use super::*;
@@ -355,6 +355,56 @@ fn the_same_reports_give_the_same_answers_bit_for_bit() {
             .collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn users_of_a_costly_class_get_fewer_ratings_for_the_same_work_and_the_answer_says_so() {
+    let mut control = little_guard(LoopSettings::default());
+    let info = collector("c");
+    let tv = Context { device_type: Some("tv".into()), ..Context::default() };
+    let (mut counts, mut events) = (Vec::new(), Vec::new());
+    for (name, context, work_ms) in [("plain", Context::default(), 10.0), ("costly", tv.clone(), 40.0)] {
+        counts.push(UserCounts { context: context.clone(), ..UserCounts::new(user(name), 0, 0) });
+        let mut event = event(work_ms + 10.0);
+        (event.user_id, event.work_ms, event.context) = (user(name), Some(work_ms), context);
+        events.push(event);
+    }
+    let mut totals = Totals::default();
+    for seq in 1..=100_u64 {
+        counts.iter_mut().for_each(|counts| counts.attempts += 50);
+        totals.attempts += 100;
+        totals.accepted += 20;
+        totals.completed += 20;
+        let report = Report { seq, in_flight: 40, totals, users: &counts, ..quiet(&info) };
+        control.report(&report, seq * TICK_NS);
+        (0..10).for_each(|_| events.iter().for_each(|event| control.observe_event(event)));
+        control.tick(seq * TICK_NS);
+    }
+    let now_ns = 100 * TICK_NS;
+    let refill = |name: &str| control.policy(name, Some("c"), now_ns).0.refill_rate;
+    assert!((refill("plain") / refill("costly") - 4.0).abs() < 1e-6);
+    let seen = control.observation().unwrap();
+    assert!((seen.throughput_fast_per_s - 200.0 * 2.5).abs() < 1e-6, "work, not ratings: {seen:?}");
+    assert!((seen.base_s - 0.035).abs() < 1e-6, "{seen:?}");
+    assert_eq!((control.class_of(&tv), control.class_of(&Context::default())), (1, 0));
+    let why = control.explain("costly", now_ns);
+    assert!(why.sentence.contains("counts for 4.0 plain ones"), "{}", why.sentence);
+    assert!(why.action.contains(&("costOfClass", 4.0)), "{:?}", why.action);
+    let times = control.assignment(Some("c"), now_ns).gate_times();
+    assert!(times.classes[1].unwrap() < times.classes[0].unwrap());
+}
+
+#[test]
+fn costs_do_not_reach_a_controller_that_is_not_aware() {
+    let settings = LoopSettings::default();
+    let mut control = ControlLoop::new(settings, Box::new(LittleGuard::blind(settings.start_per_s)), 0);
+    let mut costly = event(50.0);
+    costly.context = Context { device_type: Some("tv".into()), ..Context::default() };
+    costly.work_ms = Some(40.0);
+    control.observe_event(&costly);
+    control.tick(TICK_NS);
+    assert!(control.observation().unwrap().classes.is_empty());
+    assert_eq!(control.contexts().count(), 1);
 }
 
 proptest! {

@@ -116,6 +116,64 @@ async fn a_batch_is_answered_for_every_active_user_and_names_its_bad_events() {
     assert_eq!(answer["rejected"][0]["index"], 1);
 }
 
+/// A batch with two users of different circumstances, whose events took 10 and 40 ms of work.
+fn batch_of_classes(seq: u64, device: &str) -> String {
+    let user = |name: &str, context: &str| {
+        format!(r#"{{"userId":"{name}","attempts":{},"throttled":0,"context":{context}}}"#, seq * 10)
+    };
+    let event = |work_ms: u32, context: &str| {
+        let rest = format!(
+            r#","latencyMs":{},"workMs":{work_ms},"dependencyMs":{{"search":5}},"context":{context}}}"#,
+            work_ms + 9
+        );
+        EVENT.replace("}", &rest)
+    };
+    let context = format!(r#"{{"deviceType":"{device}"}}"#);
+    let totals = format!(r#"{{"attempts":{0},"accepted":{0},"completed":{0}}}"#, seq * 20);
+    format!(
+        r#"{{"collector":{{"id":"c","service":"s","epoch":1}},"seq":{seq},"inFlight":9,"totals":{totals},
+        "roundTripMs":3.5,"dependencies":[{{"name":"search","inFlight":1,"completed":{seq}}}],
+        "users":[{},{}],"events":[{},{}]}}"#,
+        user("near", "{}"),
+        user("far", &context),
+        event(10, "{}"),
+        event(40, &context)
+    )
+}
+
+#[tokio::test]
+async fn classes_and_dependencies_have_guard_times_of_their_own_and_are_explained() {
+    let edge = edge();
+    let post =
+        async |seq| call(&edge, Method::POST, "/api/v1/events", JSON, batch_of_classes(seq, "mobile")).await;
+    let (status, answer) = post(1).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    tokio::time::sleep(std::time::Duration::from_millis(110)).await;
+    let (_, answer) = post(2).await;
+    assert_eq!(answer["classes"][0]["context"], serde_json::json!({"deviceType": "mobile"}), "{answer}");
+    let (own, common) = (&answer["classes"][0]["guardMs"], &answer["guardMs"]);
+    assert!(own.as_f64().unwrap() < common.as_f64().unwrap(), "{own} and {common}");
+    assert_eq!(answer["dependencies"][0]["name"], "search");
+    assert!(answer["dependencies"][0]["guardMs"].as_f64().unwrap() > 0.0);
+    let (_, why) = call(&edge, Method::GET, "/api/v1/users/far/policy?service=s", JSON, "").await;
+    assert_eq!(why["action"]["costOfClass"], 4.0, "{why}");
+}
+
+#[tokio::test]
+async fn a_context_that_is_not_configured_makes_no_class() {
+    let edge = edge();
+    for seq in [1, 2] {
+        let body = batch_of_classes(seq, "toaster");
+        let (status, answer) = call(&edge, Method::POST, "/api/v1/events", JSON, body).await;
+        assert_eq!(
+            (status, answer.get("classes"), answer.get("rejected")),
+            (StatusCode::OK, None, None),
+            "{answer}"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(110)).await;
+    }
+}
+
 #[tokio::test]
 async fn arrays_and_ndjson_are_accepted_as_well() {
     for (kind, body) in [(JSON, format!("[{EVENT},{EVENT}]")), (NDJSON, format!("{EVENT}\n{EVENT}\n"))] {

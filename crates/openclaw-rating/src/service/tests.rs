@@ -1,6 +1,7 @@
 //! The contract as a client sees it, over a real store.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
@@ -94,6 +95,40 @@ async fn a_rating_is_created_and_shows_in_its_item_and_its_user() {
     let user = bench.get("/users/ann/ratings").await.body;
     assert_eq!(user["ratings"][0]["score"], 8.0);
     assert_eq!(bench.get("/items/unheard-of").await.status, StatusCode::NOT_FOUND);
+}
+
+/// A backend that notes the class of each request and answers with these header fields.
+async fn backend_double(fields: &'static str) -> (Backend, tokio::task::JoinHandle<String>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/work", listener.local_addr().unwrap());
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{fields}\r\n");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8(head).unwrap()
+    });
+    (Backend::new(&url, Duration::from_secs(10)).unwrap(), served)
+}
+
+#[tokio::test]
+async fn the_backend_is_told_the_context_and_its_calls_are_counted() {
+    let settings =
+        CollectorSettings { dependencies: vec![crate::BACKEND.to_owned()], ..CollectorSettings::default() };
+    let mut bench = bench_with(settings);
+    let (backend, served) = backend_double("openclaw-work-ms: 12.5\r\n").await;
+    bench.service.backend = Some(backend);
+    let mut body = rating("ann", "film", 8.0, 1000);
+    body["context"] = json!({"deviceType": "tv", "networkQuality": "poor"});
+    assert_eq!(bench.post(body.to_string()).await.status, StatusCode::CREATED);
+    let head = served.await.unwrap();
+    assert!(head.contains("openclaw-class: deviceType=tv;networkQuality=poor\r\n"), "{head}");
+    let gauge = &bench.collector.status().dependencies[0];
+    assert_eq!((gauge.name.as_str(), gauge.in_flight, gauge.completed), ("backend", 0, 1));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use openclaw_controller::policy::LearnedPolicy;
 use openclaw_controller::{AimdSettings, Bounds, GuardLaw, LoopSettings};
 use openclaw_edge::EdgeSettings;
 use openclaw_protocol::{BucketPolicy, ContextVocabulary, RatingRules, ScoreRange};
-use openclaw_rating::{Backend, RatingSettings};
+use openclaw_rating::{BACKEND, Backend, RatingSettings};
 use openclaw_store::{ScoreScale, StoreSettings};
 
 use crate::config::Config;
@@ -33,7 +33,18 @@ fn scores(config: &Config) -> ScoreRange {
     ScoreRange { min: config.rating.score_min, max: config.rating.score_max }
 }
 
+fn vocabulary(config: &Config) -> ContextVocabulary {
+    ContextVocabulary {
+        device_types: config.context.device_types.clone(),
+        network_qualities: config.context.network_qualities.clone(),
+        regions: config.context.regions.clone(),
+    }
+}
+
 pub(super) fn edge_settings(config: &Config) -> Result<EdgeSettings> {
+    let mut vocabulary = vocabulary(config);
+    // A rating service's own region makes a class without being one that clients may name.
+    vocabulary.regions.extend(config.rating.region.clone());
     Ok(EdgeSettings {
         controller: config.edge.controller,
         policy: learned_policy(config)?,
@@ -54,6 +65,7 @@ pub(super) fn edge_settings(config: &Config) -> Result<EdgeSettings> {
             ..AimdSettings::default()
         },
         scores: scores(config),
+        vocabulary,
         services_max: config.edge.services_max,
         body_bytes_max: config.edge.body_bytes_max,
         body_timeout: config.edge.body_timeout,
@@ -91,19 +103,15 @@ pub(super) fn collector_settings(config: &Config, endpoint: Option<String>) -> R
         start_per_s: config.edge.start_per_s,
         guard: config.guard.enabled,
         guard_law: GuardLaw { floor_in_time: config.guard.start_in_flight as f64, ..GuardLaw::default() },
+        dependencies: config.rating.backend_url.iter().map(|_| BACKEND.to_owned()).collect(),
         ttl: config.edge.ttl,
     })
 }
 
 pub(super) fn rating_settings(config: &Config) -> RatingSettings {
-    let vocabulary = ContextVocabulary {
-        device_types: config.context.device_types.clone(),
-        network_qualities: config.context.network_qualities.clone(),
-        regions: config.context.regions.clone(),
-    };
     let future_tolerance_ms = u64::try_from(config.rating.future_tolerance.as_millis()).unwrap_or(u64::MAX);
     RatingSettings {
-        rules: RatingRules { scores: scores(config), vocabulary, future_tolerance_ms },
+        rules: RatingRules { scores: scores(config), vocabulary: vocabulary(config), future_tolerance_ms },
         region: config.rating.region.clone(),
         body_bytes_max: config.rating.body_bytes_max,
         body_timeout: config.rating.body_timeout,

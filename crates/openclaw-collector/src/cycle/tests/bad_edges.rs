@@ -95,8 +95,9 @@ async fn a_slow_edge_gets_everything() {
 async fn expect_harmless(address: SocketAddr, complaint: &str) {
     let collector = Collector::start(settings(Some(edge_double::target(address)))).unwrap();
     let admission = collector.admission();
-    let entered: Vec<_> =
-        (0..200).map(|n| admission.enter(&UserId::new(&format!("u{n}")).unwrap())).collect();
+    let entered: Vec<_> = (0..200)
+        .map(|n| admission.enter(&UserId::new(&format!("u{n}")).unwrap(), &Context::default()))
+        .collect();
     assert!(entered.iter().all(Result::is_ok));
     (0..200).for_each(|n| assert!(attempt(&admission, &format!("u{}", n % 7))));
     until(complaint, || collector.status().edge_error.is_some_and(|error| error.contains(complaint))).await;

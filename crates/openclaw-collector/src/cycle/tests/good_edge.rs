@@ -54,7 +54,7 @@ async fn answers_are_applied_as_leases_and_unsound_policies_are_not() {
     let admission = collector.admission();
     let capacity = |user: &str| {
         attempt(&admission, user);
-        admission.take(&UserId::new(user).unwrap()).params().capacity()
+        admission.take(&UserId::new(user).unwrap(), &Context::default()).params().capacity()
     };
     until("the lease of one user", || capacity("own") == 300.0).await;
     assert_eq!(capacity("never-seen"), 500.0, "the defaults are leased too");
@@ -80,7 +80,7 @@ async fn an_edge_of_single_events_gets_them_and_its_answers_are_applied() {
     let admission = collector.admission();
     assert!(attempt(&admission, "u"));
     until("the answer is applied", || {
-        admission.take(&UserId::new("u").unwrap()).params().capacity() == 300.0
+        admission.take(&UserId::new("u").unwrap(), &Context::default()).params().capacity() == 300.0
     })
     .await;
     assert_eq!(edge.singles().len(), 1);
@@ -107,7 +107,7 @@ async fn leases_lapse_to_the_local_loop_and_the_edge_takes_over_again() {
         until("the local loop controls, with its own guard time and its own limits", || {
             attempt(&admission, "u");
             let status = collector.status();
-            let params = admission.take(&UserId::new("u").unwrap()).params();
+            let params = admission.take(&UserId::new("u").unwrap(), &Context::default()).params();
             status.controlled_by == ControlledBy::Local
                 && status.policy_version.is_none()
                 && status.guard_ms.is_some_and(|ms| ms != 90.0)
