@@ -162,6 +162,14 @@ impl InFlightGuard {
         self.sketch.add(counters);
         Ok(InFlight { guard: Arc::clone(self), counters })
     }
+
+    /// Lets a request in whatever the cap: where refusals are only foretold, what goes on all the same must be counted.
+    pub fn enter(self: &Arc<Self>, key: &str) -> InFlight {
+        let counters = self.sketch.counters(key.as_bytes());
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.sketch.add(counters);
+        InFlight { guard: Arc::clone(self), counters }
+    }
 }
 
 impl Drop for InFlight {

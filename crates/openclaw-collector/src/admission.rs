@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use openclaw_bucket::{
@@ -21,6 +21,7 @@ use crate::counters::{Counters, Verdict};
 use crate::local_guard::LocalGuard;
 use crate::metering::Meters;
 use crate::settings::CollectorSettings;
+use crate::status::ControlledBy;
 
 /// The shortest guard time that is obeyed, as a fraction of the SLO. Under a time that no request can meet, all
 /// are late and the guard stays at its floor of two: whoever answers could close the service with one number.
@@ -72,6 +73,7 @@ pub struct Admission {
     buckets: KeyedBuckets,
     pub(crate) local_guard: LocalGuard,
     pub(crate) ratings_in_flight: AtomicU64,
+    pub(crate) edge_controls: AtomicBool,
     queue: Mutex<Vec<RatingEvent>>,
     queue_max: usize,
     batch_max: usize,
@@ -101,6 +103,7 @@ impl Admission {
                 clock,
             ),
             ratings_in_flight: AtomicU64::new(0),
+            edge_controls: AtomicBool::new(false),
             queue: Mutex::new(Vec::new()),
             queue_max: settings.queue_max,
             batch_max: settings.batch_max,
@@ -120,6 +123,17 @@ impl Admission {
         self.local_guard.try_enter(user, context)
     }
 
+    /// Lets one request of `user` in whatever is in flight, for services that only foretell refusals.
+    pub fn enter_regardless(&self, user: &UserId) -> InFlight {
+        self.local_guard.enter(user)
+    }
+
+    /// Who decides the limits now, as of the last cycle.
+    #[must_use]
+    pub fn controlled_by(&self) -> ControlledBy {
+        if self.edge_controls.load(Relaxed) { ControlledBy::Edge } else { ControlledBy::Local }
+    }
+
     /// Counts ratings that the guard refused.
     pub fn refused<'a>(&self, ratings: impl Iterator<Item = (&'a UserId, &'a Context)>) {
         let now_ns = self.clock.now_ns();
@@ -131,16 +145,34 @@ impl Admission {
 
     /// Takes one token of `user`'s bucket. An admitted rating must be [`finished`](Admission::finished).
     pub fn take(&self, user: &UserId, context: &Context) -> Decision {
+        self.take_cost(user, context, 1.0)
+    }
+
+    /// The same for work that costs `cost` tokens; a cost that is no number, or negative, is refused.
+    pub fn take_cost(&self, user: &UserId, context: &Context, cost: f64) -> Decision {
         let now_ns = self.clock.now_ns();
-        let decision = self.buckets.try_acquire(user, 1.0, now_ns);
+        let decision = self.buckets.try_acquire(user, cost, now_ns);
         if decision.is_allowed() {
-            self.counters.attempt(user, context, Verdict::Accepted, now_ns);
-            self.ratings_in_flight.fetch_add(1, Relaxed);
+            self.admitted(user, context, now_ns);
         } else {
             self.counters.attempt(user, context, Verdict::Throttled, now_ns);
             self.meters.throttled_by_bucket.increment(1);
         }
         decision
+    }
+
+    /// What [`take_cost`](Admission::take_cost) would have said, for services that only foretell refusals: the work
+    /// goes on either way, counts as admitted, and must be [`finished`](Admission::finished).
+    pub fn foretell(&self, user: &UserId, context: &Context, cost: f64) -> Decision {
+        let now_ns = self.clock.now_ns();
+        let decision = self.buckets.try_acquire(user, cost, now_ns);
+        self.admitted(user, context, now_ns);
+        decision
+    }
+
+    fn admitted(&self, user: &UserId, context: &Context, now_ns: u64) {
+        self.counters.attempt(user, context, Verdict::Accepted, now_ns);
+        self.ratings_in_flight.fetch_add(1, Relaxed);
     }
 
     /// How long a request that the guard refused should stay away: as long as the work in flight may take.
@@ -266,3 +298,6 @@ fn params(policy: BucketPolicy) -> BucketParams {
             .unwrap_or_else(|_| unreachable!("inside the bucket's own bounds"))
     })
 }
+
+#[cfg(test)]
+mod tests;

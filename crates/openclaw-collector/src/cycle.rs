@@ -287,7 +287,9 @@ impl Inner {
         leases.lead(control, &self.info.id, users, &self.admission, now_ns);
         leases.sweep(&self.admission, now_ns);
         let meters = &self.admission.meters;
-        meters.edge_controls.set(f64::from(u8::from(leases.edge_holds(now_ns))));
+        let edge_holds = leases.edge_holds(now_ns);
+        self.admission.edge_controls.store(edge_holds, Relaxed);
+        meters.edge_controls.set(f64::from(u8::from(edge_holds)));
         meters.leases.set(leases.users() as f64);
         leases.gate_times(control, &self.info.id, now_ns)
     }

@@ -14,6 +14,7 @@ mod leases;
 mod local_guard;
 mod metering;
 mod outbox;
+pub mod refusal;
 mod settings;
 mod status;
 

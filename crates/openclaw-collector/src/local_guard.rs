@@ -145,6 +145,14 @@ impl LocalGuard {
         self.guard.try_enter_capped(user, cap)
     }
 
+    /// Lets one request of `user` in, whatever is in flight.
+    pub(crate) fn enter(&self, user: &UserId) -> InFlight {
+        if self.guard.in_flight() == 0 {
+            self.progress_ns.fetch_max(self.clock.now_ns(), Relaxed);
+        }
+        self.guard.enter(user)
+    }
+
     /// Whether the service is not stalled, or it is time to try it.
     fn moves(&self, in_flight: u32) -> bool {
         let now_ns = self.clock.now_ns();

@@ -162,3 +162,14 @@ fn threads_that_race_never_pass_the_ceiling_and_leave_an_empty_guard() {
     assert_eq!(guard.in_flight(), 0);
     assert_eq!(guard.sketch.keys.load(Ordering::Relaxed), 0);
 }
+
+#[test]
+fn what_enters_regardless_of_the_cap_is_counted_and_leaves() {
+    let guard = guard(1);
+    let first = guard.try_enter("a").unwrap();
+    let regardless = guard.enter("a");
+    assert_eq!(guard.in_flight(), 2);
+    drop((first, regardless));
+    assert_eq!(guard.in_flight(), 0);
+    assert!(guard.try_enter("a").is_ok());
+}
