@@ -11,8 +11,9 @@ use std::time::Duration;
 use fjall::{
     Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
 };
+use parking_lot::MutexGuard;
 
-use crate::cursor::{Cursor, List};
+use crate::cursor::{Cursor, List, Place};
 use crate::error::ReadError;
 use crate::layout::{
     Mark, SCALE_KEY, TOTALS_KEY, decode_mark, decode_scale, decode_tally, encode_mark, encode_scale,
@@ -21,6 +22,7 @@ use crate::layout::{
 use crate::rating::{Micros, Rating, ScoreScale};
 use crate::settings::StoreSettings;
 use crate::tally::Tally;
+use crate::toplist::{Changes, TopLists};
 
 /// Threads that flush and compact in the background.
 const WORKER_THREADS: usize = 2;
@@ -43,6 +45,7 @@ pub(crate) struct Engine {
     meta: Keyspace,
     /// How many journals there were after the last commit.
     journals: AtomicUsize,
+    pub(crate) top_lists: TopLists,
 }
 
 impl std::fmt::Debug for Engine {
@@ -75,6 +78,7 @@ impl Engine {
             tallies: keyspace("tallies")?,
             meta: keyspace("meta")?,
             journals: AtomicUsize::new(database.journal_count()),
+            top_lists: TopLists::default(),
             database,
         })
     }
@@ -117,6 +121,22 @@ impl Engine {
         Ok(Some((parse_tally(&tally, item_id)?, totals)))
     }
 
+    /// A user's ratings, at most so many, ordered by item.
+    pub(crate) fn marks_of_user(
+        &self,
+        user_id: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Mark)>, ReadError> {
+        let prefix = list_prefix(user_id);
+        let entries = self.by_user.prefix(&prefix).take(limit).map(|entry| {
+            let (key, value) = entry.into_inner()?;
+            let (_, item_id) = parse_pair_key(&key).ok_or_else(|| corrupted("the key of a rating"))?;
+            let mark = decode_mark(&value).ok_or_else(|| corrupted("a rating"))?;
+            Ok((item_id.to_owned(), mark))
+        });
+        entries.collect()
+    }
+
     /// A page of the ratings of one user or one item, ordered by the other id.
     pub(crate) fn page(
         &self,
@@ -125,21 +145,48 @@ impl Engine {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, ReadError> {
-        if let Some(cursor) = after.filter(|cursor| cursor.list != list) {
-            return Err(ReadError::CursorOfAnotherList(cursor.list.name()));
-        }
         let prefix = list_prefix(of);
-        let first = after
-            .map_or(Bound::Included(prefix.clone()), |cursor| Bound::Excluded(pair_key(of, &cursor.after)));
+        let first = match after {
+            None => Bound::Included(prefix.clone()),
+            Some(Cursor { place: Place::Rating(of_list, other) }) if *of_list == list => {
+                Bound::Excluded(pair_key(of, other))
+            }
+            Some(cursor) => return Err(ReadError::CursorOfAnotherList(cursor.list_name())),
+        };
+        let place = |last: &Rating| Place::Rating(list, other_id(list, last));
+        self.page_from(list, first, &prefix, limit, place)
+    }
+
+    /// A page of all ratings, ordered by the length of the user id, the user id, and the item id.
+    pub(crate) fn page_of_all(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, ReadError> {
+        let first = match after {
+            None => Bound::Unbounded,
+            Some(Cursor { place: Place::Pair(user_id, item_id) }) => {
+                Bound::Excluded(pair_key(user_id, item_id))
+            }
+            Some(cursor) => return Err(ReadError::CursorOfAnotherList(cursor.list_name())),
+        };
+        let place = |last: &Rating| Place::Pair(last.user_id.clone(), last.item_id.clone());
+        self.page_from(List::OfUser, first, &[], limit, place)
+    }
+
+    fn page_from(
+        &self,
+        list: List,
+        first: Bound<Vec<u8>>,
+        prefix: &[u8],
+        limit: usize,
+        place: impl Fn(&Rating) -> Place,
+    ) -> Result<Page, ReadError> {
         let snapshot = self.database.snapshot();
         let mut ratings = Vec::new();
         for entry in snapshot.range(self.keyspace_of(list), (first, Bound::Unbounded)) {
             let (key, value) = entry.into_inner()?;
-            if !key.starts_with(&prefix) {
+            if !key.starts_with(prefix) {
                 break;
             }
             if ratings.len() == limit {
-                let next = ratings.last().map(|last| Cursor { list, after: other_id(list, last) });
+                let next = ratings.last().map(|last| Cursor { place: place(last) });
                 return Ok(Page { ratings, next });
             }
             ratings.push(parse_rating(list, &key, &value)?.0);
@@ -183,7 +230,9 @@ impl Engine {
 
     /// Starts a commit, which is on disk when [`Commit::finish`] returns.
     pub(crate) fn commit(&self) -> Commit<'_> {
-        Commit { engine: self, batch: self.database.batch().durability(Some(PersistMode::SyncData)) }
+        let (gate, changes) = self.top_lists.begin_commit();
+        let batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        Commit { engine: self, batch, changes, _gate: gate }
     }
 
     /// Waits while the background threads are behind.
@@ -234,6 +283,9 @@ impl Engine {
 pub(crate) struct Commit<'a> {
     engine: &'a Engine,
     batch: OwnedWriteBatch,
+    /// For the top lists, where anybody reads them.
+    changes: Option<Changes>,
+    _gate: MutexGuard<'a, ()>,
 }
 
 impl Commit<'_> {
@@ -244,20 +296,37 @@ impl Commit<'_> {
         self.batch.insert(&self.engine.by_item, pair_key(item_id, user_id), value);
     }
 
-    /// Makes this the item's tally.
+    /// Takes the rating of the pair away.
+    pub(crate) fn remove_mark(&mut self, user_id: &str, item_id: &str) {
+        self.batch.remove(&self.engine.by_user, pair_key(user_id, item_id));
+        self.batch.remove(&self.engine.by_item, pair_key(item_id, user_id));
+    }
+
+    /// Makes this the item's tally; an item without ratings keeps none.
     pub(crate) fn put_tally(&mut self, item_id: &str, tally: &Tally) {
-        self.batch.insert(&self.engine.tallies, item_id, encode_tally(tally));
+        if tally.count() == 0 {
+            self.batch.remove(&self.engine.tallies, item_id);
+        } else {
+            self.batch.insert(&self.engine.tallies, item_id, encode_tally(tally));
+        }
+        if let Some(changes) = &mut self.changes {
+            changes.put_tally(item_id, tally);
+        }
     }
 
     /// Makes this the tally of all ratings.
     pub(crate) fn put_totals(&mut self, totals: &Tally) {
         self.batch.insert(&self.engine.meta, TOTALS_KEY, encode_tally(totals));
+        if let Some(changes) = &mut self.changes {
+            changes.put_totals(totals);
+        }
     }
 
     /// Writes and syncs. Readers see nothing of it before it is on disk.
     pub(crate) fn finish(self) -> fjall::Result<()> {
         self.engine.wait_for_background()?;
         self.batch.commit()?;
+        self.engine.top_lists.note(self.changes);
         self.engine.let_go_of_sealed_journals();
         Ok(())
     }

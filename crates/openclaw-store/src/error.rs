@@ -101,7 +101,7 @@ pub enum OpenError {
     },
 }
 
-/// Why ratings were not acknowledged.
+/// Why ratings were not acknowledged, or not deleted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PutError {
@@ -113,6 +113,9 @@ pub enum PutError {
         /// What is wrong with it.
         problem: String,
     },
+    /// An id no rating can have.
+    #[error("{0}")]
+    InvalidId(String),
     /// The batch can never be taken.
     #[error("a batch holds at most {ratings_max} ratings, not {ratings}; split it")]
     BatchTooLarge {
@@ -133,8 +136,9 @@ pub enum PutError {
         /// What keeps it from writing.
         reason: Arc<str>,
     },
-    /// Writing failed. Whether the batch will be there later is unknown; putting it again is harmless.
-    #[error("storing the ratings failed: {reason}")]
+    /// Writing failed. Whether the batch will be there later is unknown; putting it again is harmless. Of a
+    /// deletion, a part may be done; deleting again is harmless.
+    #[error("writing ratings failed: {reason}")]
     Failed {
         /// What failed.
         reason: Arc<str>,

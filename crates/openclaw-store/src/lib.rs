@@ -25,26 +25,31 @@
 //! ```
 
 mod cursor;
+mod deletion;
 mod engine;
 mod error;
 mod folder;
 mod layout;
 mod metering;
 mod queue;
+mod ranking;
 mod rating;
 mod recount;
 mod settings;
 mod staging;
 mod store;
 mod tally;
+mod toplist;
 mod writer;
 
 pub use cursor::{Cursor, CursorError};
 pub use engine::Page;
 pub use error::{OpenError, PutError, ReadError};
 pub use metering::describe_metrics;
+pub use ranking::ItemOrder;
 pub use rating::{ID_BYTES_MAX, NewRating, Put, Rating, ScoreScale};
 pub use recount::Recount;
 pub use settings::StoreSettings;
 pub use store::{Health, PAGE_RATINGS_MAX, Store};
 pub use tally::ItemStats;
+pub use toplist::ItemsPage;

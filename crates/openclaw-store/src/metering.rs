@@ -6,6 +6,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 
 const STORED: &str = "openclaw_store_ratings_stored_total";
 const SUPERSEDED: &str = "openclaw_store_ratings_superseded_total";
+const DELETED: &str = "openclaw_store_ratings_deleted_total";
 const REFUSED: &str = "openclaw_store_ratings_refused_total";
 const CURRENT: &str = "openclaw_store_ratings";
 const WAITING: &str = "openclaw_store_waiting_ratings";
@@ -22,6 +23,7 @@ pub fn describe_metrics() {
         Unit::Count,
         "Ratings acknowledged that were older than the user's current one."
     );
+    describe_counter!(DELETED, Unit::Count, "Ratings deleted with their users.");
     describe_counter!(
         REFUSED,
         Unit::Count,
@@ -41,6 +43,12 @@ pub(crate) fn committed(stored: u64, superseded: u64, took: Duration, current: u
     counter!(SUPERSEDED).increment(superseded);
     histogram!(COMMIT_RATINGS).record((stored + superseded) as f64);
     histogram!(COMMIT_SECONDS).record(took.as_secs_f64());
+    gauge!(CURRENT).set(current as f64);
+}
+
+/// A commit that took ratings away.
+pub(crate) fn deleted(deleted: u64, current: u64) {
+    counter!(DELETED).increment(deleted);
     gauge!(CURRENT).set(current as f64);
 }
 

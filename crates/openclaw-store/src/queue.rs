@@ -21,11 +21,37 @@ pub(crate) struct Incoming {
     pub(crate) mark: Mark,
 }
 
+/// What the writer is to do, and whoever waits for it.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Store a batch.
+    Put(PutJob),
+    /// Delete all ratings of a user.
+    Delete(DeleteJob),
+}
+
 /// A batch and whoever waits for it.
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct PutJob {
     pub(crate) ratings: Vec<Incoming>,
     pub(crate) reply: oneshot::Sender<Result<Vec<Put>, PutError>>,
+}
+
+/// A user who wants to be forgotten.
+#[derive(Debug)]
+pub(crate) struct DeleteJob {
+    pub(crate) user_id: String,
+    pub(crate) reply: oneshot::Sender<Result<u64, PutError>>,
+}
+
+impl Job {
+    /// How much of the queue's room it takes: a deletion as much as one rating, as it stands for work too.
+    fn ratings(&self) -> usize {
+        match self {
+            Self::Put(put) => put.ratings.len(),
+            Self::Delete(_) => 1,
+        }
+    }
 }
 
 /// What the writer got from the queue.
@@ -62,7 +88,7 @@ impl Queue {
 
     /// Adds a batch, or says at once why not.
     pub(crate) fn push(&self, job: Job) -> Result<(), PutError> {
-        let ratings = job.ratings.len();
+        let ratings = job.ratings();
         let mut line = self.line.lock();
         if line.closed {
             return Err(PutError::Closed);
@@ -89,10 +115,10 @@ impl Queue {
         let mut jobs = Vec::new();
         let mut taken = 0;
         while let Some(next) = line.jobs.front() {
-            if !jobs.is_empty() && taken + next.ratings.len() > commit_ratings_max {
+            if !jobs.is_empty() && taken + next.ratings() > commit_ratings_max {
                 break;
             }
-            taken += next.ratings.len();
+            taken += next.ratings();
             jobs.extend(line.jobs.pop_front());
         }
         line.ratings -= taken;
@@ -132,7 +158,7 @@ mod tests {
 
     use tokio::sync::oneshot;
 
-    use super::{Incoming, Job, Queue, Taken};
+    use super::{Incoming, Job, PutJob, Queue, Taken};
     use crate::error::PutError;
     use crate::layout::Mark;
     use crate::rating::Micros;
@@ -143,12 +169,13 @@ mod tests {
             item_id: "i".to_owned(),
             mark: Mark { score: Micros(0), timestamp_ms: 0 },
         };
-        Job { ratings: std::iter::repeat_with(incoming).take(ratings).collect(), reply: oneshot::channel().0 }
+        let ratings = std::iter::repeat_with(incoming).take(ratings).collect();
+        Job::Put(PutJob { ratings, reply: oneshot::channel().0 })
     }
 
     fn sizes(taken: Taken) -> Vec<usize> {
         match taken {
-            Taken::Jobs(jobs) => jobs.iter().map(|job| job.ratings.len()).collect(),
+            Taken::Jobs(jobs) => jobs.iter().map(Job::ratings).collect(),
             Taken::Nothing | Taken::Closed => Vec::new(),
         }
     }
@@ -187,7 +214,7 @@ mod tests {
     fn abandoned_callers_hear_of_it() {
         let queue = Queue::new(4);
         let (reply, mut answer) = oneshot::channel();
-        queue.push(Job { ratings: job(1).ratings, reply }).unwrap();
+        queue.push(Job::Put(PutJob { ratings: Vec::new(), reply })).unwrap();
         queue.abandon();
         assert!(matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
     }

@@ -13,6 +13,26 @@ use crate::queue::Incoming;
 use crate::rating::{Put, ScoreScale};
 use crate::tally::Tally;
 
+/// Why nothing was committed.
+pub(crate) enum CommitError {
+    /// Something could not be read, before anything was written.
+    Read(ReadError),
+    /// Writing or syncing failed; the engine takes no more writes.
+    Write(fjall::Error),
+}
+
+impl From<ReadError> for CommitError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<fjall::Error> for CommitError {
+    fn from(error: fjall::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
 /// Changes gathered for one commit.
 pub(crate) struct Staging<'a> {
     engine: &'a Engine,
@@ -71,7 +91,7 @@ impl<'a> Staging<'a> {
     }
 
     /// Writes and syncs everything staged. Returns how many current ratings there are then.
-    pub(crate) fn commit(self) -> fjall::Result<u64> {
+    pub(crate) fn commit(self) -> Result<u64, CommitError> {
         if !self.marks.is_empty() {
             let mut commit = self.engine.commit();
             for ((user_id, item_id), mark) in &self.marks {

@@ -13,14 +13,16 @@ use crate::error::{OpenError, PutError, ReadError};
 use crate::folder::Folder;
 use crate::layout::Mark;
 use crate::metering;
-use crate::queue::{Incoming, Job, Queue};
+use crate::queue::{DeleteJob, Incoming, Job, PutJob, Queue};
+use crate::ranking::ItemOrder;
 use crate::rating::{NewRating, Put, Rating, ScoreScale, check_id};
 use crate::recount::{self, Recount};
 use crate::settings::StoreSettings;
 use crate::tally::ItemStats;
+use crate::toplist::ItemsPage;
 use crate::writer;
 
-/// The most ratings one page holds.
+/// The most ratings or items one page holds.
 pub const PAGE_RATINGS_MAX: usize = 1_000;
 
 /// Whether ratings can be stored.
@@ -111,23 +113,29 @@ impl Store {
             return Ok(Vec::new());
         }
         let count = ratings.len();
-        match shared.health() {
-            Health::Ready => {}
-            Health::Closed => return Err(PutError::Closed),
-            Health::Refusing { reason } => {
-                metering::refused("refusing", count);
-                return Err(PutError::Refusing { reason });
-            }
-        }
-        let (reply, answer) = oneshot::channel();
-        shared.queue.push(Job { ratings, reply }).inspect_err(|error| {
-            if matches!(error, PutError::QueueFull { .. }) {
-                metering::refused("queue_full", count);
-            }
+        let queued = |(reply, answer)| shared.enqueue(Job::Put(PutJob { ratings, reply })).map(|()| answer);
+        let answer = queued(oneshot::channel()).inspect_err(|error| match error {
+            PutError::QueueFull { .. } => metering::refused("queue_full", count),
+            PutError::Refusing { .. } => metering::refused("refusing", count),
+            _ => {}
         })?;
-        answer.await.unwrap_or_else(|_| {
-            Err(PutError::Failed { reason: "the writer stopped; restart the service".into() })
-        })
+        answer.await.unwrap_or_else(|_| Err(writer_stopped()))
+    }
+
+    /// Deletes all ratings of a user, and their part in the items' statistics, and answers once that is on
+    /// disk with how many there were. What arrives later is not touched.
+    ///
+    /// A user with more ratings than one commit holds is deleted in several, each of which leaves statistics
+    /// that equal a recount; readers may see a part of them gone. Dropping the future does not take it back.
+    ///
+    /// # Errors
+    /// [`PutError`]; after [`PutError::Failed`] a part may be deleted, and deleting again is harmless.
+    pub async fn delete_user(&self, user_id: &str) -> Result<u64, PutError> {
+        check_id("user id", user_id).map_err(PutError::InvalidId)?;
+        let (reply, answer) = oneshot::channel();
+        let user_id = user_id.to_owned();
+        self.inner.shared.enqueue(Job::Delete(DeleteJob { user_id, reply }))?;
+        answer.await.unwrap_or_else(|_| Err(writer_stopped()))
     }
 
     /// The statistics of an item; `None` where nobody rated it.
@@ -194,6 +202,43 @@ impl Store {
     ) -> Result<Page, ReadError> {
         check_id("item id", item_id).map_err(ReadError::InvalidId)?;
         self.page(List::OfItem, item_id, after, limit).await
+    }
+
+    /// A page of all ratings, each user's together and ordered by item id; the order of the users is the
+    /// store's own. `limit` is brought into 1 to [`PAGE_RATINGS_MAX`]. For exports and copies of a store.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn ratings(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, ReadError> {
+        let after = after.cloned();
+        let limit = limit.clamp(1, PAGE_RATINGS_MAX);
+        self.read(move |engine| engine.page_of_all(after.as_ref(), limit)).await
+    }
+
+    /// A page of the items in a descending order, ties by ascending item id. `limit` is brought into 1 to
+    /// [`PAGE_RATINGS_MAX`].
+    ///
+    /// A page is that of one moment, its order exact. Between two pages values may move: the cursor names the
+    /// value and id after which the next page begins, so an item whose value stays is listed exactly once, and
+    /// one whose value crosses that place may come twice or not at all. By
+    /// [`ItemOrder::BayesianAverage`], every write moves the values a little, as it moves the mean of all.
+    ///
+    /// Reading costs one look per different count of ratings, at most √2R of them among R ratings, and then
+    /// the page itself. The first call after opening reads the statistics of all items once; from then on they
+    /// stay in memory, some 300 bytes an item.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn top_items(
+        &self,
+        order: ItemOrder,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ItemsPage, ReadError> {
+        let after = after.cloned();
+        let limit = limit.clamp(1, PAGE_RATINGS_MAX);
+        let settings = self.inner.shared.settings.clone();
+        self.read(move |engine| engine.top_lists.page(engine, order, after.as_ref(), limit, &settings)).await
     }
 
     /// How many current ratings there are.
@@ -298,6 +343,15 @@ impl Shared {
         self.set_health(Health::Refusing { reason });
     }
 
+    /// Hands a job to the writer, or says at once why not.
+    fn enqueue(&self, job: Job) -> Result<(), PutError> {
+        match self.health() {
+            Health::Ready => self.queue.push(job),
+            Health::Closed => Err(PutError::Closed),
+            Health::Refusing { reason } => Err(PutError::Refusing { reason }),
+        }
+    }
+
     /// Why ratings are refused, while they are.
     pub(crate) fn refusing(&self) -> Option<Arc<str>> {
         match &*self.health.lock() {
@@ -305,6 +359,10 @@ impl Shared {
             Health::Ready | Health::Closed => None,
         }
     }
+}
+
+fn writer_stopped() -> PutError {
+    PutError::Failed { reason: "the writer stopped; restart the service".into() }
 }
 
 fn check(ratings: Vec<NewRating>, scale: &ScoreScale) -> Result<Vec<Incoming>, PutError> {

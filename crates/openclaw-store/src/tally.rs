@@ -58,8 +58,7 @@ impl Tally {
     pub(crate) fn mean(&self) -> Option<f64> {
         match self.count() {
             0 => None,
-            // Micros of a mean fit 53 bits for every scale in use; the division is the only rounding.
-            count => Some(self.sum_micros as f64 / count as f64 / 1e6),
+            count => Some(mean(count, self.sum_micros)),
         }
     }
 
@@ -68,15 +67,27 @@ impl Tally {
         let mean = self.mean()?;
         let count = self.count();
         let prior_mean = all.mean().unwrap_or_else(|| scale.midpoint());
-        let prior = f64::from(prior_ratings);
-        let sum = self.sum_micros as f64 / 1e6;
         Some(ItemStats {
             count,
             mean,
-            bayesian_average: prior.mul_add(prior_mean, sum) / (prior + count as f64),
+            bayesian_average: bayesian_average(count, self.sum_micros, prior_mean, prior_ratings),
             histogram: self.histogram.clone(),
         })
     }
+}
+
+/// The mean of ratings that add up to this; `count` is at least 1.
+pub(crate) fn mean(count: u64, sum_micros: i128) -> f64 {
+    // Micros of a mean fit 53 bits for every scale in use; the division is the only rounding.
+    sum_micros as f64 / count as f64 / 1e6
+}
+
+/// The mean with so many ratings of the mean of all added.
+///
+/// Plain operations, no fused one: a database that sorts by the same formula then gets the same bits.
+pub(crate) fn bayesian_average(count: u64, sum_micros: i128, prior_mean: f64, prior_ratings: u32) -> f64 {
+    let prior = f64::from(prior_ratings);
+    (prior * prior_mean + sum_micros as f64 / 1e6) / (prior + count as f64)
 }
 
 #[cfg(test)]

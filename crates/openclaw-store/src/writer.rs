@@ -13,11 +13,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::deletion::delete_some;
 use crate::error::{PutError, ReadError};
 use crate::metering;
-use crate::queue::{Job, Taken};
+use crate::queue::{DeleteJob, Job, PutJob, Taken};
 use crate::rating::Put;
-use crate::staging::Staging;
+use crate::staging::{CommitError, Staging};
 use crate::store::{Health, Shared};
 
 /// How long the idle writer sleeps before it looks around.
@@ -33,7 +34,7 @@ pub(crate) fn run(shared: &Shared) {
         metering::waiting(shared.queue.ratings_waiting());
         match (taken, refusing) {
             (Taken::Closed, _) => return,
-            (Taken::Jobs(jobs), None) => commit(shared, jobs),
+            (Taken::Jobs(jobs), None) => work_through(shared, jobs),
             (Taken::Jobs(jobs), Some(reason)) => refuse(jobs, &PutError::Refusing { reason }),
             (Taken::Nothing, None) => {}
             (Taken::Nothing, Some(_)) => try_again(shared),
@@ -61,11 +62,39 @@ enum GroupError {
     Write(String),
 }
 
-fn commit(shared: &Shared, jobs: Vec<Job>) {
+impl From<CommitError> for GroupError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Read(error) => Self::Read(error),
+            CommitError::Write(error) => Self::Write(explain(&error)),
+        }
+    }
+}
+
+/// Batches next to each other share a commit; a deletion stands by itself, after all that came before it.
+fn work_through(shared: &Shared, jobs: Vec<Job>) {
+    let mut group = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        match job {
+            Job::Put(put) => group.push(put),
+            Job::Delete(deletion) => {
+                commit(shared, std::mem::take(&mut group));
+                delete(shared, deletion);
+            }
+        }
+    }
+    commit(shared, group);
+}
+
+fn commit(shared: &Shared, jobs: Vec<PutJob>) {
+    if jobs.is_empty() {
+        return;
+    }
+    if let Some(reason) = shared.refusing() {
+        return refuse_puts(jobs, &PutError::Refusing { reason });
+    }
     let started = Instant::now();
-    let committed = std::panic::catch_unwind(AssertUnwindSafe(|| commit_group(shared, &jobs, started)))
-        .unwrap_or_else(|_| Err(GroupError::Write("the storage engine panicked".to_owned())));
-    match committed {
+    match guarded(|| commit_group(shared, &jobs, started)) {
         Ok(results) => {
             for (job, result) in jobs.into_iter().zip(results) {
                 // A caller that went away does not need the answer; its ratings are stored all the same.
@@ -78,22 +107,13 @@ fn commit(shared: &Shared, jobs: Vec<Job>) {
                 commit(shared, vec![job]);
             }
         }
-        Err(GroupError::Read(error)) => {
-            refuse(jobs, &PutError::Failed { reason: error.to_string().into() });
-        }
-        Err(GroupError::Write(reason)) => {
-            let reason: Arc<str> = reason.into();
-            tracing::error!(%reason, folder = %shared.folder.path().display(), "ratings are refused until the folder can be written again");
-            metering::commit_failed();
-            shared.start_refusing(Arc::clone(&reason));
-            refuse(jobs, &PutError::Failed { reason });
-        }
+        Err(error) => refuse_puts(jobs, &failed(shared, error)),
     }
 }
 
-fn commit_group(shared: &Shared, jobs: &[Job], started: Instant) -> Result<Vec<Vec<Put>>, GroupError> {
+fn commit_group(shared: &Shared, jobs: &[PutJob], started: Instant) -> Result<Vec<Vec<Put>>, GroupError> {
     let engine = shared.engine.read();
-    let Some(engine) = engine.as_ref() else { return Err(GroupError::Write("the engine is closed".into())) };
+    let Some(engine) = engine.as_ref() else { return Err(closed()) };
     let mut staging = Staging::new(engine, shared.settings.scale).map_err(GroupError::Read)?;
     let mut results = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -101,12 +121,71 @@ fn commit_group(shared: &Shared, jobs: &[Job], started: Instant) -> Result<Vec<V
         results.push(puts.map_err(GroupError::Read)?);
     }
     let (stored, superseded) = (staging.stored, staging.superseded);
-    let current = staging.commit().map_err(|error| GroupError::Write(explain(&error)))?;
+    let current = staging.commit()?;
     metering::committed(stored, superseded, started.elapsed(), current);
     Ok(results)
 }
 
+fn delete(shared: &Shared, DeleteJob { user_id, reply }: DeleteJob) {
+    let answer = match shared.refusing() {
+        Some(reason) => Err(PutError::Refusing { reason }),
+        None => guarded(|| delete_all(shared, &user_id)).map_err(|error| failed(shared, error)),
+    };
+    let _ = reply.send(answer);
+}
+
+/// Deletes commit by commit; whoever reads in between finds a part of them gone.
+fn delete_all(shared: &Shared, user_id: &str) -> Result<u64, GroupError> {
+    let mut deleted = 0;
+    loop {
+        let engine = shared.engine.read();
+        let Some(engine) = engine.as_ref() else { return Err(closed()) };
+        let ratings_max = shared.settings.commit_ratings_max;
+        let (some, current) = delete_some(engine, &shared.settings.scale, user_id, ratings_max)?;
+        metering::deleted(some as u64, current);
+        deleted += some as u64;
+        if some < ratings_max {
+            return Ok(deleted);
+        }
+    }
+}
+
+/// The engine asserts what it expects of its files; that must not end the writer.
+fn guarded<T>(work: impl FnOnce() -> Result<T, GroupError>) -> Result<T, GroupError> {
+    let panicked = |_| Err(GroupError::Write("the storage engine panicked".to_owned()));
+    std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)
+}
+
+fn closed() -> GroupError {
+    GroupError::Write("the engine is closed".into())
+}
+
+/// What to answer; where writing failed, nothing is taken from here on.
+fn failed(shared: &Shared, error: GroupError) -> PutError {
+    match error {
+        GroupError::Read(error) => PutError::Failed { reason: error.to_string().into() },
+        GroupError::Write(reason) => {
+            let reason: Arc<str> = reason.into();
+            tracing::error!(%reason, folder = %shared.folder.path().display(), "ratings are refused until the folder can be written again");
+            metering::commit_failed();
+            shared.start_refusing(Arc::clone(&reason));
+            PutError::Failed { reason }
+        }
+    }
+}
+
 fn refuse(jobs: Vec<Job>, error: &PutError) {
+    for job in jobs {
+        match job {
+            Job::Put(put) => refuse_puts(vec![put], error),
+            Job::Delete(DeleteJob { reply, .. }) => {
+                let _ = reply.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+fn refuse_puts(jobs: Vec<PutJob>, error: &PutError) {
     let reason = if matches!(error, PutError::Failed { .. }) { "failed" } else { "refusing" };
     for job in jobs {
         metering::refused(reason, job.ratings.len());

@@ -35,6 +35,12 @@ behaviour_suite!(
     concurrent_writers_lose_nothing,
     bayesian_average_is_pulled_toward_the_mean_of_all,
     batch_larger_than_the_queue_is_refused_as_such,
+    deleted_user_leaves_no_trace_in_any_list_or_statistic,
+    deletion_takes_what_was_queued_before_it_and_nothing_after,
+    top_items_come_in_the_order_of_their_statistics,
+    pages_of_items_put_together_are_the_list,
+    item_that_keeps_its_place_is_listed_once_whatever_else_moves,
+    pages_of_all_ratings_hold_each_once,
 );
 
 fn open(folder: &Path) -> Result<Store, OpenError> {
