@@ -1,0 +1,3 @@
+/** What the package offers. */
+
+export { AdaptiveTokenBucket } from './bucket/bucket.js';
