@@ -1,6 +1,5 @@
 //! `POST /ratings`: the main job.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
@@ -12,7 +11,7 @@ use openclaw_admin::reply::{ProblemReply, json_reply};
 use openclaw_bucket::{Allowed, Decision};
 use openclaw_collector::Clock;
 use openclaw_protocol::{BodyForm, Outcome, Problem, ProblemKind, Rating, RatingWire, parse_ratings};
-use openclaw_store::{NewRating, Put, PutError};
+use openclaw_store::{Put, PutError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -156,8 +155,7 @@ pub(crate) async fn post_ratings(
             return Err(limits::guard_reply(&full, service.admission.guard_time()));
         }
     };
-    let meters = service.meters.clone();
-    let admitted = Admitted::new(Arc::clone(&service.admission), meters, started, in_flight);
+    let admitted = Admitted::new(&service, started, in_flight);
     if single && let Some(Ok(rating)) = items.pop() {
         post_single(&service, admitted, rating).await
     } else {
@@ -261,13 +259,7 @@ async fn work_and_store(service: &RatingService, admitted: &mut Admitted) -> Res
         drop(call);
         admitted.worked(worked);
     }
-    let ratings = admitted.ratings().iter().map(|rating| NewRating {
-        user_id: rating.user_id.to_string(),
-        item_id: rating.item_id.to_string(),
-        score: rating.score,
-        timestamp_ms: rating.timestamp,
-    });
-    service.store.put(ratings.collect()).await.map_err(|error| store_problem(&error))
+    admitted.store(&service.store).await.map_err(|error| store_problem(&error))
 }
 
 fn store_problem(error: &PutError) -> Problem {

@@ -8,6 +8,7 @@
 mod admitted;
 mod backend;
 mod batch_reply;
+pub mod feed;
 mod hints;
 mod ingest;
 mod limits;
@@ -15,8 +16,9 @@ mod metering;
 mod queries;
 mod service;
 mod settings;
+mod stream;
 
 pub use backend::{BACKEND, Backend, InvalidBackend};
 pub use metering::describe_metrics;
 pub use service::{RatingService, RatingStatus, openapi_json, router};
-pub use settings::RatingSettings;
+pub use settings::{RatingSettings, StreamSettings};

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Histogram};
+use metrics::{Counter, Gauge, Histogram};
 use openclaw_protocol::Outcome;
+
+const FEED_RATINGS: &str = "openclaw_rating_feed_ratings_total";
+const FEED_MISSED: &str = "openclaw_rating_feed_missed_total";
+const SUBSCRIBERS: &str = "openclaw_rating_stream_subscribers";
+pub(crate) const STREAMS_REFUSED: &str = "openclaw_rating_streams_refused_total";
 
 /// Handles made once.
 #[derive(Clone, Debug)]
@@ -38,9 +43,40 @@ impl Meters {
     }
 }
 
+/// What the feed of accepted ratings counts.
+#[derive(Clone, Debug)]
+pub(crate) struct FeedMeters {
+    pub(crate) published: Counter,
+    pub(crate) missed: Counter,
+}
+
+impl FeedMeters {
+    pub(crate) fn new() -> Self {
+        Self { published: metrics::counter!(FEED_RATINGS), missed: metrics::counter!(FEED_MISSED) }
+    }
+}
+
+/// Counts a stream's client for as long as it is there.
+#[derive(Debug)]
+pub(crate) struct Subscribed(Gauge);
+
+impl Subscribed {
+    pub(crate) fn new() -> Self {
+        let gauge = metrics::gauge!(SUBSCRIBERS);
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for Subscribed {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
 /// Registers what this crate measures.
 pub fn describe_metrics() {
-    use metrics::{Unit, describe_counter, describe_histogram};
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
     describe_counter!(
         "openclaw_rating_ratings_total",
         Unit::Count,
@@ -50,5 +86,21 @@ pub fn describe_metrics() {
         "openclaw_rating_latency_seconds",
         Unit::Seconds,
         "Time from a request's header fields to its answer, per admitted rating"
+    );
+    describe_counter!(
+        FEED_RATINGS,
+        Unit::Count,
+        "Accepted ratings put on the feed that streams and hooks read"
+    );
+    describe_counter!(
+        FEED_MISSED,
+        Unit::Count,
+        "Ratings that readers of the feed missed because they were too slow, counted once per reader"
+    );
+    describe_gauge!(SUBSCRIBERS, Unit::Count, "Clients of GET /ratings/stream");
+    describe_counter!(
+        STREAMS_REFUSED,
+        Unit::Count,
+        "Clients of GET /ratings/stream for whom there was no place"
     );
 }

@@ -14,10 +14,12 @@ use serde::Serialize;
 use utoipa::OpenApi;
 
 use crate::backend::Backend;
+use crate::feed::{FeedEvent, RatingFeed, RatingHook, Subscription, Wanted};
 use crate::ingest::{self, post_ratings};
 use crate::metering::Meters;
 use crate::queries::{self, item, ratings_of_item, ratings_of_user};
 use crate::settings::RatingSettings;
+use crate::stream::{self, GapBody, Streams, stream};
 
 /// The service's interface as OpenAPI.
 #[derive(OpenApi)]
@@ -31,11 +33,12 @@ use crate::settings::RatingSettings;
     servers((url = "http://127.0.0.1:8080", description = "Default listener")),
     paths(
         ingest::post_ratings,
+        stream::stream,
         queries::item,
         queries::ratings_of_item,
         queries::ratings_of_user
     ),
-    components(schemas(Problem)),
+    components(schemas(GapBody, Problem)),
     modifiers(&BearerByRole)
 )]
 struct RatingDocument;
@@ -56,6 +59,8 @@ pub struct RatingService {
     pub(crate) admission: Arc<Admission>,
     pub(crate) backend: Option<Backend>,
     pub(crate) meters: Meters,
+    pub(crate) feed: RatingFeed,
+    pub(crate) streams: Streams,
 }
 
 /// The service's state, for `status`.
@@ -77,7 +82,51 @@ impl RatingService {
         admission: Arc<Admission>,
         backend: Option<Backend>,
     ) -> Self {
-        Self { settings: Arc::new(settings), store, admission, backend, meters: Meters::new() }
+        let feed = RatingFeed::new(settings.stream.events_max, settings.stream.bytes_max);
+        let streams = Streams::new(&settings.stream);
+        let settings = Arc::new(settings);
+        Self { settings, store, admission, backend, meters: Meters::new(), feed, streams }
+    }
+
+    /// The ratings that are accepted from now on.
+    #[must_use]
+    pub fn ratings(&self) -> Subscription {
+        self.feed.from_now(Wanted::default())
+    }
+
+    /// Calls `callback` for every rating that is accepted from now on, until the hook is dropped or the service has
+    /// stopped.
+    ///
+    /// A rating is accepted once it is durable, superseded ones included. Nobody waits for the callback: where it is too
+    /// slow for too long, it is told by [`FeedEvent::Gap`] how many ratings it missed. It runs on a task of the runtime
+    /// and must not block for long; for what has to be awaited, read [`ratings`](Self::ratings). Must be called within a
+    /// tokio runtime.
+    ///
+    /// ```
+    /// use openclaw_rating::RatingService;
+    /// use openclaw_rating::feed::{FeedEvent, RatingHook};
+    ///
+    /// fn follow(service: &RatingService) -> RatingHook {
+    ///     service.on_rating(|event| match event {
+    ///         FeedEvent::Rating { rating, .. } => {
+    ///             println!("{} gave {} {}", rating.user_id, rating.item_id, rating.score);
+    ///         }
+    ///         FeedEvent::Gap { missed, .. } => eprintln!("{missed} ratings were missed"),
+    ///     })
+    /// }
+    /// ```
+    pub fn on_rating(&self, callback: impl FnMut(&FeedEvent) + Send + 'static) -> RatingHook {
+        RatingHook::start(self.ratings(), callback)
+    }
+
+    /// Ends the open streams: they would keep their listener from stopping.
+    pub fn end_streams(&self) {
+        self.streams.end();
+    }
+
+    /// Ends the feed: hooks and subscriptions get what is left, then the end. Call it once no request is in progress.
+    pub fn end_feed(&self) {
+        self.feed.end();
     }
 
     /// Whether ratings can be taken; the error says why not.
@@ -108,6 +157,7 @@ pub fn router(service: RatingService, access: &AccessPolicy) -> Router {
     let readers = Router::new()
         .route("/items/{id}", get(item))
         .route("/items/{id}/ratings", get(ratings_of_item))
+        .route("/ratings/stream", get(stream))
         .route("/users/{id}/ratings", get(ratings_of_user))
         .layer(access.require(Role::Reader));
     with_problem_fallbacks(clients.merge(readers).with_state(service))

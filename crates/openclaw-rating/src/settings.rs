@@ -17,6 +17,33 @@ pub struct RatingSettings {
     pub body_timeout: Duration,
     /// Ratings in one batch at most.
     pub batch_max: usize,
+    /// The stream of accepted ratings.
+    pub stream: StreamSettings,
+}
+
+/// How much of the latest ratings is held for whoever follows them, and who may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// Ratings held at most: 10,000.
+    pub events_max: usize,
+    /// Memory for them, in bytes: 4 MiB, some forty thousand with short ids.
+    pub bytes_max: usize,
+    /// Clients of `GET /ratings/stream` at once: 64.
+    pub subscribers_max: usize,
+    /// Silence after which a client is sent a comment: 15 s, as most proxies close what is silent for 30 or 60. Who has
+    /// not read for four times as long loses its place.
+    pub heartbeat: Duration,
+}
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        Self {
+            events_max: 10_000,
+            bytes_max: 4 << 20,
+            subscribers_max: 64,
+            heartbeat: Duration::from_secs(15),
+        }
+    }
 }
 
 impl Default for RatingSettings {
@@ -27,6 +54,7 @@ impl Default for RatingSettings {
             body_bytes_max: 1 << 20,
             body_timeout: Duration::from_secs(10),
             batch_max: 10_000,
+            stream: StreamSettings::default(),
         }
     }
 }

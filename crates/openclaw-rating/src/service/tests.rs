@@ -1,7 +1,10 @@
 //! The contract as a client sees it, over a real store.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
@@ -9,12 +12,13 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use openclaw_admin::access::Token;
 use openclaw_collector::{Collector, CollectorSettings};
-use openclaw_protocol::BucketPolicy;
+use openclaw_protocol::{BucketPolicy, Context, ItemId, Rating, UserId};
 use openclaw_store::StoreSettings;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
+use crate::admitted::Admitted;
 
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
@@ -267,6 +271,31 @@ async fn tokens_are_asked_for_by_role() {
             .as_u16()
     };
     assert_eq!((post(None).await, post(Some("client-token-1234")).await), (401, 201));
+}
+
+#[tokio::test]
+async fn what_is_stored_is_published_though_its_client_has_left() {
+    let bench = bench();
+    let mut feed = bench.service.ratings();
+    let rating = Rating {
+        user_id: UserId::new("ann").unwrap(),
+        item_id: ItemId::new("film").unwrap(),
+        score: 5.0,
+        timestamp: 1,
+        context: Context::default(),
+    };
+    let in_flight = bench.service.admission.enter(&rating.user_id, &rating.context).unwrap();
+    let mut admitted = Admitted::new(&bench.service, Instant::now(), in_flight);
+    admitted.add(rating);
+    {
+        let mut storing = pin!(admitted.store(&bench.service.store));
+        // Polled once: the store has it, and nobody waits for the answer.
+        let _ = poll_fn(|context| Poll::Ready(storing.as_mut().poll(context).is_ready())).await;
+    }
+    drop(admitted);
+    let told = tokio::time::timeout(Duration::from_secs(60), feed.next()).await.unwrap();
+    assert!(matches!(told, Some(FeedEvent::Rating { rating, .. }) if &*rating.item_id == "film"));
+    assert_eq!(bench.collector.status().totals.accepted, 0, "for its client it is a timeout");
 }
 
 #[test]

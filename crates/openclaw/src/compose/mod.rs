@@ -115,6 +115,11 @@ impl ServeRating {
         let router = openclaw_rating::router(service.clone(), access);
         let limits = config.rating.serve_limits(config.shutdown.timeout);
         let task = tokio::spawn(serve(listener, router, limits, shutdown.clone()));
+        let (streaming, stopping) = (service.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            stopping.stopping().await;
+            streaming.end_streams();
+        });
         Ok(Self { service, collector, store, address, scheme, shutdown, task })
     }
 
@@ -126,6 +131,7 @@ impl ServeRating {
     pub(crate) async fn stop(self) {
         self.shutdown.stop();
         ended(self.task, "rating").await;
+        self.service.end_feed();
         self.collector.stop().await;
         self.store.close().await;
     }

@@ -10,7 +10,7 @@ use openclaw_controller::policy::LearnedPolicy;
 use openclaw_controller::{AimdSettings, Bounds, GuardLaw, LoopSettings};
 use openclaw_edge::EdgeSettings;
 use openclaw_protocol::{BucketPolicy, ContextVocabulary, RatingRules, ScoreRange};
-use openclaw_rating::{BACKEND, Backend, RatingSettings};
+use openclaw_rating::{BACKEND, Backend, RatingSettings, StreamSettings};
 use openclaw_store::{ScoreScale, StoreSettings};
 
 use crate::config::Config;
@@ -116,6 +116,12 @@ pub(super) fn rating_settings(config: &Config) -> RatingSettings {
         body_bytes_max: config.rating.body_bytes_max,
         body_timeout: config.rating.body_timeout,
         batch_max: config.rating.batch_ratings_max,
+        stream: StreamSettings {
+            events_max: config.rating.stream_events_max,
+            bytes_max: config.rating.stream_bytes_max,
+            subscribers_max: config.rating.stream_subscribers_max,
+            heartbeat: config.rating.stream_heartbeat,
+        },
     }
 }
 

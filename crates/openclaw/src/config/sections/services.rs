@@ -68,6 +68,16 @@ section! {
         /// Region of this instance, one of context.regions, off for none; fills the context of ratings that
         /// name no region.
         region: Option<String> = "rating.region", Kind::Text, "off";
+        /// Accepted ratings held for clients of GET /ratings/stream that return or are slow; some seconds of a busy
+        /// service's.
+        stream_events_max: usize = "rating.streamEventsMax", Kind::Integer(1, 10 * MILLION), "10000";
+        /// Memory for them, in bytes; the oldest give way to whichever bound is reached first.
+        stream_bytes_max: usize = "rating.streamBytesMax", Kind::Bytes(64 * KIB, GIB), "4MiB";
+        /// Clients of GET /ratings/stream at once, further ones are refused; each is sent every rating it asked for.
+        stream_subscribers_max: usize = "rating.streamSubscribersMax", Kind::Integer(0, 100_000), "64";
+        /// Silence after which such a client is sent a comment, a duration; proxies close what is silent for 30 or 60 s.
+        /// Who reads nothing for four times as long loses its place.
+        stream_heartbeat: Duration = "rating.streamHeartbeat", Kind::Duration(ms(100), s(3600)), "15s";
     }
 }
 
