@@ -30,6 +30,10 @@ pub enum ProblemKind {
     Unauthorized,
     /// The token's role may not do this, or the request's origin may not.
     Forbidden,
+    /// The first request with this idempotency key is in progress (draft-ietf-httpapi-idempotency-key-header).
+    RequestInProgress,
+    /// The idempotency key belongs to a request of other content (draft-ietf-httpapi-idempotency-key-header).
+    IdempotencyKeyReused,
     /// The user's token bucket is empty (draft-ietf-httpapi-ratelimit-headers).
     QuotaExceeded,
     /// The limits are lowered, or the service is full, for the time being
@@ -47,7 +51,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::MalformedBody,
         Self::InvalidField,
         Self::BodyTooLarge,
@@ -57,6 +61,8 @@ impl ProblemKind {
         Self::MethodNotAllowed,
         Self::Unauthorized,
         Self::Forbidden,
+        Self::RequestInProgress,
+        Self::IdempotencyKeyReused,
         Self::QuotaExceeded,
         Self::TemporaryReducedCapacity,
         Self::DependencyFailed,
@@ -78,6 +84,8 @@ impl ProblemKind {
             Self::MethodNotAllowed => "urn:openclaw:problem:method-not-allowed",
             Self::Unauthorized => "urn:openclaw:problem:unauthorized",
             Self::Forbidden => "urn:openclaw:problem:forbidden",
+            Self::RequestInProgress => "urn:openclaw:problem:request-in-progress",
+            Self::IdempotencyKeyReused => "urn:openclaw:problem:idempotency-key-reused",
             Self::QuotaExceeded => "https://iana.org/assignments/http-problem-types#quota-exceeded",
             Self::TemporaryReducedCapacity => {
                 "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
@@ -101,6 +109,8 @@ impl ProblemKind {
             Self::MethodNotAllowed => 405,
             Self::Unauthorized => 401,
             Self::Forbidden => 403,
+            Self::RequestInProgress => 409,
+            Self::IdempotencyKeyReused => 422,
             Self::QuotaExceeded => 429,
             Self::TemporaryReducedCapacity | Self::ShuttingDown | Self::StorageFailed => 503,
             Self::DependencyFailed => 502,
@@ -121,6 +131,8 @@ impl ProblemKind {
             Self::MethodNotAllowed => "method not allowed",
             Self::Unauthorized => "token required",
             Self::Forbidden => "not allowed",
+            Self::RequestInProgress => "request in progress",
+            Self::IdempotencyKeyReused => "idempotency key reused",
             Self::QuotaExceeded => "rate limit reached",
             Self::TemporaryReducedCapacity => "temporarily reduced capacity",
             Self::DependencyFailed => "dependency failed",

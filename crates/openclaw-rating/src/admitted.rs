@@ -16,6 +16,7 @@ use openclaw_store::{NewRating, Put, PutError, Store};
 
 use crate::backend::Worked;
 use crate::feed::RatingFeed;
+use crate::idempotency::Patience;
 use crate::metering::Meters;
 use crate::service::RatingService;
 
@@ -28,6 +29,7 @@ pub(crate) struct Admitted {
     feed: RatingFeed,
     meters: Meters,
     started: Instant,
+    patience: Patience,
     ratings: Vec<Rating>,
     outcome: Outcome,
     worked: Worked,
@@ -37,12 +39,18 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
-    pub(crate) fn new(service: &RatingService, started: Instant, in_flight: InFlight) -> Self {
+    pub(crate) fn new(
+        service: &RatingService,
+        started: Instant,
+        in_flight: InFlight,
+        patience: Patience,
+    ) -> Self {
         Self {
             admission: Arc::clone(&service.admission),
             feed: service.feed.clone(),
             meters: service.meters.clone(),
             started,
+            patience,
             ratings: Vec::new(),
             // Until told otherwise, the client left.
             outcome: Outcome::Timeout,
@@ -113,6 +121,9 @@ impl Drop for Admitted {
             return;
         }
         self.store_without_client();
+        if self.patience.is_gone() && self.outcome == Outcome::Accepted {
+            self.outcome = Outcome::Timeout;
+        }
         let latency = self.started.elapsed();
         self.admission.request_done(latency, self.outcome == Outcome::Accepted);
         let share = u32::try_from(self.ratings.len()).unwrap_or(u32::MAX);

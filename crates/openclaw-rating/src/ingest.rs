@@ -1,40 +1,24 @@
 //! `POST /ratings`: the main job.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::StatusCode;
 use openclaw_admin::body::{content_type, read_body};
 use openclaw_admin::openapi::{AccessProblems, BodyProblems};
-use openclaw_admin::reply::{ProblemReply, json_reply};
-use openclaw_bucket::{Allowed, Decision};
+use openclaw_admin::reply::ProblemReply;
 use openclaw_collector::Clock;
-use openclaw_protocol::{BodyForm, Outcome, Problem, ProblemKind, Rating, RatingWire, parse_ratings};
-use openclaw_store::{Put, PutError};
-use serde::Serialize;
+use openclaw_protocol::{BodyForm, Problem, ProblemKind, Rating, RatingWire, parse_ratings};
 use utoipa::ToSchema;
 
-use crate::admitted::Admitted;
-use crate::backend::BACKEND;
 use crate::batch_reply::{BatchBody, ItemResult, batch_reply};
 use crate::hints::{self, Hints};
-use crate::limits;
+use crate::idempotency::{Begun, IdempotencyKey, InvalidKey, Patience, Request as KeyedRequest};
 use crate::service::RatingService;
+use crate::taking::{Arrived, SingleBody, take_once};
 
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
-
-/// Answer to a single rating: the rating as stored.
-#[derive(Serialize, ToSchema)]
-#[schema(as = RatingAnswer)]
-struct SingleBody<'a> {
-    #[serde(flatten)]
-    rating: &'a Rating,
-    /// True where a newer rating of the same user and item stands; missing else.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    superseded: bool,
-}
 
 /// What `POST /ratings` reads as JSON.
 #[derive(ToSchema)]
@@ -69,6 +53,13 @@ enum CreatedBody<'a> {
     tag = "ratings",
     security(("bearer" = ["client"]), ()),
     params(
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "A name for this request that is used for no other, such as a UUID, bare or in quotation marks \
+                           (draft-ietf-httpapi-idempotency-key-header). Sent again with the same body, the request is \
+                           answered as the first time and takes no effect, for as long as the service remembers it \
+                           (`rating.idempotencyTtl`). Keys are the caller's own: of its token, or without tokens of the \
+                           users it rates as",
+            max_length = 255),
         ("Sec-CH-UA-Mobile" = Option<String>, Header,
             description = "Client hint; fills `context.deviceType` where it is missing: `?1` mobile, `?0` desktop"),
         ("ECT" = Option<String>, Header,
@@ -94,7 +85,9 @@ enum CreatedBody<'a> {
                 ("RateLimit" = String, description = "What is left of the user's bucket and when it is full again, \
                     for example `\"user\";r=19;t=1` (draft-ietf-httpapi-ratelimit-headers)"),
                 ("RateLimit-Policy" = String, description = "The bucket's capacity and the seconds in which it \
-                    fills, for example `\"user\";q=20;w=2`")
+                    fills, for example `\"user\";q=20;w=2`"),
+                ("Idempotent-Replayed" = String, description = "`true` where this is the answer to an earlier request \
+                    with the same key; then without the rate-limit fields, which have changed since")
             )),
         (status = 207, description = "The ratings of the batch fared differently", body = BatchBody,
             example = json!({"stored": 1, "results": [
@@ -102,9 +95,15 @@ enum CreatedBody<'a> {
                  "timestamp": 1710841234567u64},
                 {"index": 1, "status": 400, "problem": {"type": "urn:openclaw:problem:invalid-field",
                  "title": "invalid field", "status": 400, "detail": "score is 11; it must lie in 0 to 10"}}]})),
-        (status = 400, description = "Not the expected JSON (`malformed-body`), or a field is wrong \
-                                      (`invalid-field`)",
+        (status = 400, description = "Not the expected JSON (`malformed-body`), or a field or the `Idempotency-Key` is \
+                                      wrong (`invalid-field`)",
             content((Problem = "application/problem+json"), (BatchBody = "application/json"))),
+        (status = 409, description = "The first request with this `Idempotency-Key` is in progress \
+                                      (`request-in-progress`)",
+            body = Problem, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds after which it should be answered"))),
+        (status = 422, description = "This `Idempotency-Key` was used for another body (`idempotency-key-reused`)",
+            body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "The user's bucket has no token left: `quota-exceeded`, or \
                                       `temporary-reduced-capacity` where the limits are lowered for now",
             content((Problem = "application/problem+json"), (BatchBody = "application/json")),
@@ -130,36 +129,36 @@ pub(crate) async fn post_ratings(
 ) -> Result<Response, ProblemReply> {
     let started = Instant::now();
     let arrival_ms = Clock::unix_ms();
-    let form = match content_type(request.headers(), &[JSON, NDJSON])? {
+    let (head, body) = request.into_parts();
+    let form = match content_type(&head.headers, &[JSON, NDJSON])? {
         Some(NDJSON) => BodyForm::NdJson,
         _ => BodyForm::Json,
     };
+    let invalid = |error: InvalidKey| ProblemReply::new(ProblemKind::InvalidField, error.to_string());
+    let key = IdempotencyKey::of(&head.headers).map_err(invalid)?;
     let settings = &service.settings;
-    let hints = Hints::read(request.headers(), &settings.rules.vocabulary, settings.region.as_deref());
-    let body = read_body(request.into_body(), settings.body_bytes_max, settings.body_timeout).await?;
+    let hints = Hints::read(&head.headers, &settings.rules.vocabulary, settings.region.as_deref());
+    let body = read_body(body, settings.body_bytes_max, settings.body_timeout).await?;
     let (mut items, single) = parse_ratings(&body, form, settings.batch_max, arrival_ms, &settings.rules)?;
-    drop(body);
     for rating in items.iter_mut().flatten() {
         hints::fill(&mut rating.context, &hints);
     }
     service.meters.invalid.increment(items.iter().filter(|item| item.is_err()).count() as u64);
-
-    let Some(first) = items.iter().flatten().next() else {
+    let Some(first) = items.iter().flatten().next().cloned() else {
         return refuse_invalid(items, single);
     };
-    let in_flight = match service.admission.enter(&first.user_id, &first.context) {
-        Ok(in_flight) => in_flight,
-        Err(full) => {
-            let refused = items.iter().flatten().map(|rating| (&rating.user_id, &rating.context));
-            service.admission.refused(refused);
-            return Err(limits::guard_reply(&full, service.admission.guard_time()));
-        }
+    let arrived = Arrived { started, first, items, single };
+    let Some(key) = key else {
+        drop(body);
+        return arrived.take(&service, Patience::default()).await;
     };
-    let admitted = Admitted::new(&service, started, in_flight);
-    if single && let Some(Ok(rating)) = items.pop() {
-        post_single(&service, admitted, rating).await
-    } else {
-        Ok(post_batch(&service, admitted, items).await)
+    let keyed = KeyedRequest { key: &key, headers: &head.headers, form, body: &body };
+    match service.idempotency.begin(&keyed, arrived.items.iter().flatten())? {
+        Begun::Known(response) => Ok(response),
+        Begun::New(ticket) => {
+            drop(body);
+            take_once(service, arrived, ticket).await
+        }
     }
 }
 
@@ -171,105 +170,4 @@ fn refuse_invalid(items: Vec<Result<Rating, Problem>>, single: bool) -> Result<R
     }
     let refused: Vec<_> = problems.map(ItemResult::Refused).collect();
     Ok(batch_reply(&refused, Ok((&[], &[]))))
-}
-
-async fn post_single(
-    service: &RatingService,
-    mut admitted: Admitted,
-    rating: Rating,
-) -> Result<Response, ProblemReply> {
-    let allowed: Allowed = match service.admission.take(&rating.user_id, &rating.context) {
-        Decision::Allowed(allowed) => allowed,
-        Decision::Limited(limited) => {
-            admitted.end(Outcome::Throttled);
-            return Err(limits::bucket_reply(&limited, &service.admission));
-        }
-    };
-    admitted.add(rating);
-    match work_and_store(service, &mut admitted).await {
-        Ok(puts) => {
-            let superseded = puts.first() == Some(&Put::Superseded);
-            let rating = &admitted.ratings()[0];
-            let mut response = json_reply(StatusCode::CREATED, &SingleBody { rating, superseded });
-            limits::describe(response.headers_mut(), &allowed);
-            admitted.end(Outcome::Accepted);
-            Ok(response)
-        }
-        Err(problem) => {
-            admitted.end(Outcome::Failed);
-            Err(limits::failure_reply(problem))
-        }
-    }
-}
-
-async fn post_batch(
-    service: &RatingService,
-    mut admitted: Admitted,
-    items: Vec<Result<Rating, Problem>>,
-) -> Response {
-    let mut results = Vec::with_capacity(items.len());
-    let mut earliest: Option<Duration> = None;
-    for item in items {
-        results.push(match item {
-            Err(problem) => ItemResult::Refused(problem),
-            Ok(rating) => match service.admission.take(&rating.user_id, &rating.context) {
-                Decision::Allowed(_) => {
-                    admitted.add(rating);
-                    ItemResult::Admitted
-                }
-                Decision::Limited(limited) => {
-                    let wait = limits::retry_after(&limited);
-                    earliest = Some(earliest.map_or(wait, |known| known.min(wait)));
-                    ItemResult::Refused(limits::bucket_problem(&limited, &service.admission))
-                }
-            },
-        });
-    }
-    let mut response = if admitted.ratings().is_empty() {
-        admitted.end(Outcome::Throttled);
-        batch_reply(&results, Ok((&[], &[])))
-    } else {
-        match work_and_store(service, &mut admitted).await {
-            Ok(puts) => {
-                let response = batch_reply(&results, Ok((admitted.ratings(), &puts)));
-                admitted.end(Outcome::Accepted);
-                response
-            }
-            Err(problem) => {
-                earliest = earliest.or(limits::failure_wait(&problem));
-                let response = batch_reply(&results, Err(&problem));
-                admitted.end(Outcome::Failed);
-                response
-            }
-        }
-    };
-    if let Some(wait) = earliest {
-        limits::tell_when(response.headers_mut(), wait);
-    }
-    response
-}
-
-/// The part that takes time: the backend's work, then the disk's.
-async fn work_and_store(service: &RatingService, admitted: &mut Admitted) -> Result<Vec<Put>, Problem> {
-    if let Some(backend) = &service.backend {
-        let call = service.admission.call(BACKEND);
-        // All ratings of a request come from one client; the first one's circumstances stand for all.
-        let first = admitted.ratings().first().map(|rating| rating.context.clone()).unwrap_or_default();
-        let worked = backend.work(admitted.ratings().len(), &first).await?;
-        drop(call);
-        admitted.worked(worked);
-    }
-    admitted.store(&service.store).await.map_err(|error| store_problem(&error))
-}
-
-fn store_problem(error: &PutError) -> Problem {
-    let kind = match error {
-        PutError::Invalid { .. } => ProblemKind::InvalidField,
-        PutError::BatchTooLarge { .. } => ProblemKind::BodyTooLarge,
-        PutError::QueueFull { .. } => ProblemKind::TemporaryReducedCapacity,
-        PutError::Closed => ProblemKind::ShuttingDown,
-        _ => ProblemKind::StorageFailed,
-    };
-    let problem = Problem::new(kind, error.to_string());
-    if kind == ProblemKind::TemporaryReducedCapacity { problem.with_status(503) } else { problem }
 }

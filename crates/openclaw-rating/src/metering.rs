@@ -8,6 +8,8 @@ use openclaw_protocol::Outcome;
 const FEED_RATINGS: &str = "openclaw_rating_feed_ratings_total";
 const FEED_MISSED: &str = "openclaw_rating_feed_missed_total";
 const SUBSCRIBERS: &str = "openclaw_rating_stream_subscribers";
+const KEYS: &str = "openclaw_rating_idempotency_keys";
+const KEY_REPEATED: &str = "openclaw_rating_idempotency_repeated_total";
 pub(crate) const STREAMS_REFUSED: &str = "openclaw_rating_streams_refused_total";
 
 /// Handles made once.
@@ -53,6 +55,27 @@ pub(crate) struct FeedMeters {
 impl FeedMeters {
     pub(crate) fn new() -> Self {
         Self { published: metrics::counter!(FEED_RATINGS), missed: metrics::counter!(FEED_MISSED) }
+    }
+}
+
+/// What becomes of requests with an `Idempotency-Key` that were begun before.
+#[derive(Clone, Debug)]
+pub(crate) struct IdempotencyMeters {
+    pub(crate) keys: Gauge,
+    pub(crate) replayed: Counter,
+    pub(crate) in_progress: Counter,
+    pub(crate) other_content: Counter,
+}
+
+impl IdempotencyMeters {
+    pub(crate) fn new() -> Self {
+        let repeated = |answer: &'static str| metrics::counter!(KEY_REPEATED, "answer" => answer);
+        Self {
+            keys: metrics::gauge!(KEYS),
+            replayed: repeated("replayed"),
+            in_progress: repeated("in_progress"),
+            other_content: repeated("other_content"),
+        }
     }
 }
 
@@ -102,5 +125,11 @@ pub fn describe_metrics() {
         STREAMS_REFUSED,
         Unit::Count,
         "Clients of GET /ratings/stream for whom there was no place"
+    );
+    describe_gauge!(KEYS, Unit::Count, "Requests with an Idempotency-Key that are remembered");
+    describe_counter!(
+        KEY_REPEATED,
+        Unit::Count,
+        "Requests whose Idempotency-Key was used before, by answer: replayed, in_progress, other_content"
     );
 }

@@ -15,6 +15,7 @@ use utoipa::OpenApi;
 
 use crate::backend::Backend;
 use crate::feed::{FeedEvent, RatingFeed, RatingHook, Subscription, Wanted};
+use crate::idempotency::Idempotency;
 use crate::ingest::{self, post_ratings};
 use crate::metering::Meters;
 use crate::queries::{self, item, ratings_of_item, ratings_of_user};
@@ -61,6 +62,7 @@ pub struct RatingService {
     pub(crate) meters: Meters,
     pub(crate) feed: RatingFeed,
     pub(crate) streams: Streams,
+    pub(crate) idempotency: Idempotency,
 }
 
 /// The service's state, for `status`.
@@ -84,8 +86,9 @@ impl RatingService {
     ) -> Self {
         let feed = RatingFeed::new(settings.stream.events_max, settings.stream.bytes_max);
         let streams = Streams::new(&settings.stream);
+        let idempotency = Idempotency::new(&settings.idempotency);
         let settings = Arc::new(settings);
-        Self { settings, store, admission, backend, meters: Meters::new(), feed, streams }
+        Self { settings, store, admission, backend, meters: Meters::new(), feed, streams, idempotency }
     }
 
     /// The ratings that are accepted from now on.

@@ -19,6 +19,26 @@ pub struct RatingSettings {
     pub batch_max: usize,
     /// The stream of accepted ratings.
     pub stream: StreamSettings,
+    /// Requests with an `Idempotency-Key`.
+    pub idempotency: IdempotencySettings,
+}
+
+/// How many answers to requests with an `Idempotency-Key` are remembered, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencySettings {
+    /// Requests remembered, those in progress included: 100,000. The oldest give way.
+    pub keys_max: usize,
+    /// Memory for them, in bytes: 32 MiB, which holds that many answers to single ratings. A larger answer is not
+    /// remembered.
+    pub bytes_max: usize,
+    /// How long an answer is remembered: 1 h, in which a phone has found its network again.
+    pub ttl: Duration,
+}
+
+impl Default for IdempotencySettings {
+    fn default() -> Self {
+        Self { keys_max: 100_000, bytes_max: 32 << 20, ttl: Duration::from_secs(3600) }
+    }
 }
 
 /// How much of the latest ratings is held for whoever follows them, and who may.
@@ -55,6 +75,7 @@ impl Default for RatingSettings {
             body_timeout: Duration::from_secs(10),
             batch_max: 10_000,
             stream: StreamSettings::default(),
+            idempotency: IdempotencySettings::default(),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise, their fixtures too")]
 
+#[path = "http/idempotency.rs"]
+mod idempotency;
 #[path = "http/server.rs"]
 mod server;
 #[path = "http/stream.rs"]

@@ -1,6 +1,7 @@
 //! A rating service on a free loopback port, and a client of it.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use openclaw_admin::access::{AccessPolicy, Role, Roles};
 use openclaw_admin::listen::{Endpoint, Exposure, ServeLimits, bind, serve};
@@ -12,6 +13,9 @@ use openclaw_store::{Store, StoreSettings};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
+
+/// How long anything may take before a test gives up on it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a service under test is set up.
 pub(crate) struct Setup {
@@ -36,8 +40,7 @@ impl Default for Setup {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) service: RatingService,
-    /// Ends with the service.
-    _collector: Collector,
+    pub(crate) collector: Collector,
     pub(crate) shutdown: Shutdown,
     pub(crate) task: JoinHandle<()>,
     client: reqwest::Client,
@@ -65,7 +68,7 @@ impl Server {
         let routes = router(service.clone(), &setup.access);
         let task = tokio::spawn(serve(listener, routes, ServeLimits::default(), shutdown.clone()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { address, service, _collector: collector, shutdown, task, client, _folder: folder }
+        Self { address, service, collector, shutdown, task, client, _folder: folder }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -97,4 +100,20 @@ pub(crate) async fn detail(response: Response) -> String {
 
 pub(crate) fn rating(user: &str, item: &str, score: f64) -> Value {
     json!({"userId": user, "itemId": item, "score": score, "timestamp": 1000})
+}
+
+/// Looks again and again until `look` finds something.
+///
+/// # Panics
+/// Where it finds nothing for as long as [`PATIENCE`] lasts.
+pub(crate) async fn wait_for<T>(look: impl AsyncFn() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.expect("found in time")
 }

@@ -12,10 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::server::{Server, Setup, detail, rating};
-
-/// How long anything may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::server::{PATIENCE, Server, Setup, detail, rating};
 
 /// One block of a stream: an event or a comment.
 #[derive(Debug, PartialEq)]

@@ -10,7 +10,7 @@ use openclaw_controller::policy::LearnedPolicy;
 use openclaw_controller::{AimdSettings, Bounds, GuardLaw, LoopSettings};
 use openclaw_edge::EdgeSettings;
 use openclaw_protocol::{BucketPolicy, ContextVocabulary, RatingRules, ScoreRange};
-use openclaw_rating::{BACKEND, Backend, RatingSettings, StreamSettings};
+use openclaw_rating::{BACKEND, Backend, IdempotencySettings, RatingSettings, StreamSettings};
 use openclaw_store::{ScoreScale, StoreSettings};
 
 use crate::config::Config;
@@ -121,6 +121,11 @@ pub(super) fn rating_settings(config: &Config) -> RatingSettings {
             bytes_max: config.rating.stream_bytes_max,
             subscribers_max: config.rating.stream_subscribers_max,
             heartbeat: config.rating.stream_heartbeat,
+        },
+        idempotency: IdempotencySettings {
+            keys_max: config.rating.idempotency_keys_max,
+            bytes_max: config.rating.idempotency_bytes_max,
+            ttl: config.rating.idempotency_ttl,
         },
     }
 }

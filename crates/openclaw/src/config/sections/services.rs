@@ -78,6 +78,13 @@ section! {
         /// Silence after which such a client is sent a comment, a duration; proxies close what is silent for 30 or 60 s.
         /// Who reads nothing for four times as long loses its place.
         stream_heartbeat: Duration = "rating.streamHeartbeat", Kind::Duration(ms(100), s(3600)), "15s";
+        /// Requests with an Idempotency-Key that are remembered; the oldest give way.
+        idempotency_keys_max: usize = "rating.idempotencyKeysMax", Kind::Integer(1, 100 * MILLION), "100000";
+        /// Memory for their answers, in bytes; holds that many answers to single ratings. A larger answer is not
+        /// remembered.
+        idempotency_bytes_max: usize = "rating.idempotencyBytesMax", Kind::Bytes(64 * KIB, 64 * GIB), "32MiB";
+        /// How long an answer is remembered, a duration; in an hour a phone has found its network again.
+        idempotency_ttl: Duration = "rating.idempotencyTtl", Kind::Duration(s(1), s(30 * 86_400)), "1h";
     }
 }
 
