@@ -8,6 +8,7 @@
 mod admitted;
 mod backend;
 mod batch_reply;
+mod deletion;
 pub mod feed;
 mod hints;
 mod idempotency;
@@ -19,6 +20,7 @@ mod service;
 mod settings;
 mod stream;
 mod taking;
+mod top_lists;
 
 pub use backend::{BACKEND, Backend, InvalidBackend};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, InvalidKey};

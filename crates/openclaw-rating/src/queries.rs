@@ -7,7 +7,7 @@ use http::StatusCode;
 use openclaw_admin::openapi::AccessProblems;
 use openclaw_admin::reply::{ProblemReply, json_reply};
 use openclaw_protocol::{Problem, ProblemKind};
-use openclaw_store::{Cursor, Page, ReadError};
+use openclaw_store::{Cursor, ItemStats, Page, ReadError};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, IntoResponses, ToSchema};
 
@@ -22,7 +22,7 @@ const LIMIT_MAX: usize = 1000;
 #[derive(Serialize, ToSchema)]
 #[schema(as = ItemStatistics)]
 #[serde(rename_all = "camelCase")]
-struct ItemBody {
+pub(crate) struct ItemBody {
     /// The item.
     item_id: String,
     /// How many users rated it.
@@ -33,6 +33,13 @@ struct ItemBody {
     bayesian_average: f64,
     /// Ratings by score: bins of equal width over the configured range, lowest scores first.
     histogram: Vec<u64>,
+}
+
+impl ItemBody {
+    pub(crate) fn new(item_id: String, stats: ItemStats) -> Self {
+        let ItemStats { count, mean, bayesian_average, histogram, .. } = stats;
+        Self { item_id, count, mean, bayesian_average, histogram }
+    }
 }
 
 /// A rating as it is stored.
@@ -75,7 +82,7 @@ pub(crate) struct PageQuery {
 /// What every question may be answered instead.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "read by its derive alone")]
-enum ReadProblems {
+pub(crate) enum ReadProblems {
     /// An id has not 1 to 256 bytes, `limit` is out of its range, or `cursor` is not one of this list
     /// (`invalid-field`).
     #[response(status = 400, content_type = "application/problem+json")]
@@ -110,16 +117,7 @@ pub(crate) async fn item(
     let Some(stats) = service.store.item(&item_id).await.map_err(|error| problem(&error))? else {
         return Err(ProblemReply::new(ProblemKind::NotFound, "this item has no ratings"));
     };
-    Ok(json_reply(
-        StatusCode::OK,
-        &ItemBody {
-            item_id,
-            count: stats.count,
-            mean: stats.mean,
-            bayesian_average: stats.bayesian_average,
-            histogram: stats.histogram,
-        },
-    ))
+    Ok(json_reply(StatusCode::OK, &ItemBody::new(item_id, stats)))
 }
 
 /// A user's current ratings, page by page.
@@ -144,7 +142,7 @@ pub(crate) async fn ratings_of_user(
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Response, ProblemReply> {
     let (Path(user_id), Query(query)) = (path?, query?);
-    let (cursor, limit) = query.read()?;
+    let (cursor, limit) = read_page(query.cursor.as_deref(), query.limit)?;
     let page = service.store.ratings_of_user(&user_id, cursor.as_ref(), limit).await;
     page_reply(page)
 }
@@ -171,23 +169,25 @@ pub(crate) async fn ratings_of_item(
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Response, ProblemReply> {
     let (Path(item_id), Query(query)) = (path?, query?);
-    let (cursor, limit) = query.read()?;
+    let (cursor, limit) = read_page(query.cursor.as_deref(), query.limit)?;
     let page = service.store.ratings_of_item(&item_id, cursor.as_ref(), limit).await;
     page_reply(page)
 }
 
-impl PageQuery {
-    fn read(&self) -> Result<(Option<Cursor>, usize), ProblemReply> {
-        let invalid = |detail: String| ProblemReply::new(ProblemKind::InvalidField, detail);
-        let limit = self.limit.unwrap_or(LIMIT);
-        if !(1..=LIMIT_MAX).contains(&limit) {
-            return Err(invalid(format!("limit is {limit}; it must lie in 1 to {LIMIT_MAX}")));
-        }
-        let cursor = self.cursor.as_deref().map(str::parse::<Cursor>).transpose();
-        let cursor =
-            cursor.map_err(|error| invalid(format!("cursor is not one that this service gave: {error}")))?;
-        Ok((cursor, limit))
+/// Reads which page is asked for: where it begins, and how much is on it.
+pub(crate) fn read_page(
+    cursor: Option<&str>,
+    limit: Option<usize>,
+) -> Result<(Option<Cursor>, usize), ProblemReply> {
+    let invalid = |detail: String| ProblemReply::new(ProblemKind::InvalidField, detail);
+    let limit = limit.unwrap_or(LIMIT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(invalid(format!("limit is {limit}; it must lie in 1 to {LIMIT_MAX}")));
     }
+    let cursor = cursor.map(str::parse::<Cursor>).transpose();
+    let cursor =
+        cursor.map_err(|error| invalid(format!("cursor is not one that this service gave: {error}")))?;
+    Ok((cursor, limit))
 }
 
 fn page_reply(page: Result<Page, ReadError>) -> Result<Response, ProblemReply> {
@@ -202,7 +202,7 @@ fn page_reply(page: Result<Page, ReadError>) -> Result<Response, ProblemReply> {
     Ok(json_reply(StatusCode::OK, &body))
 }
 
-fn problem(error: &ReadError) -> ProblemReply {
+pub(crate) fn problem(error: &ReadError) -> ProblemReply {
     let kind = match error {
         ReadError::InvalidId(_) | ReadError::CursorOfAnotherList(_) => ProblemKind::InvalidField,
         _ => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use openclaw_admin::access::{AccessPolicy, Role};
 use openclaw_admin::openapi::{self, BearerByRole};
 use openclaw_admin::reply::with_problem_fallbacks;
@@ -14,6 +14,7 @@ use serde::Serialize;
 use utoipa::OpenApi;
 
 use crate::backend::Backend;
+use crate::deletion::{self, delete_ratings_of_user};
 use crate::feed::{FeedEvent, RatingFeed, RatingHook, Subscription, Wanted};
 use crate::idempotency::Idempotency;
 use crate::ingest::{self, post_ratings};
@@ -21,6 +22,7 @@ use crate::metering::Meters;
 use crate::queries::{self, item, ratings_of_item, ratings_of_user};
 use crate::settings::RatingSettings;
 use crate::stream::{self, GapBody, Streams, stream};
+use crate::top_lists::{self, top_items};
 
 /// The service's interface as OpenAPI.
 #[derive(OpenApi)]
@@ -37,7 +39,9 @@ use crate::stream::{self, GapBody, Streams, stream};
         stream::stream,
         queries::item,
         queries::ratings_of_item,
-        queries::ratings_of_user
+        queries::ratings_of_user,
+        top_lists::top_items,
+        deletion::delete_ratings_of_user
     ),
     components(schemas(GapBody, Problem)),
     modifiers(&BearerByRole)
@@ -154,16 +158,20 @@ impl RatingService {
     }
 }
 
-/// The service's routes: ratings from clients, answers for readers.
+/// The service's routes: ratings from clients, answers for readers, deletions for admins.
 pub fn router(service: RatingService, access: &AccessPolicy) -> Router {
     let clients = Router::new().route("/ratings", post(post_ratings)).layer(access.require(Role::Client));
     let readers = Router::new()
+        .route("/items", get(top_items))
         .route("/items/{id}", get(item))
         .route("/items/{id}/ratings", get(ratings_of_item))
         .route("/ratings/stream", get(stream))
         .route("/users/{id}/ratings", get(ratings_of_user))
         .layer(access.require(Role::Reader));
-    with_problem_fallbacks(clients.merge(readers).with_state(service))
+    let admins = Router::new()
+        .route("/users/{id}/ratings", delete(delete_ratings_of_user))
+        .layer(access.require(Role::Admin));
+    with_problem_fallbacks(clients.merge(readers).merge(admins).with_state(service))
 }
 
 #[cfg(test)]

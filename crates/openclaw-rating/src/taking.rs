@@ -177,9 +177,10 @@ async fn work_and_store(service: &RatingService, admitted: &mut Admitted) -> Res
     admitted.store(&service.store).await.map_err(|error| store_problem(&error))
 }
 
-fn store_problem(error: &PutError) -> Problem {
+/// Why the store did not take something.
+pub(crate) fn store_problem(error: &PutError) -> Problem {
     let kind = match error {
-        PutError::Invalid { .. } => ProblemKind::InvalidField,
+        PutError::Invalid { .. } | PutError::InvalidId(_) => ProblemKind::InvalidField,
         PutError::BatchTooLarge { .. } => ProblemKind::BodyTooLarge,
         PutError::QueueFull { .. } => ProblemKind::TemporaryReducedCapacity,
         PutError::Closed => ProblemKind::ShuttingDown,

@@ -4,6 +4,8 @@
 
 #[path = "http/idempotency.rs"]
 mod idempotency;
+#[path = "http/lists.rs"]
+mod lists;
 #[path = "http/server.rs"]
 mod server;
 #[path = "http/stream.rs"]
