@@ -282,6 +282,18 @@ impl Admission {
         self.buckets.set_newcomers(newcomers.map(|policy| params(self.bounds.clamp(policy))), now_ns);
     }
 
+    /// Takes a token at a simulated time.
+    #[cfg(test)]
+    pub(crate) fn take_at(&self, user: &UserId, now_ns: u64) -> Decision {
+        self.buckets.try_acquire(user, 1.0, now_ns)
+    }
+
+    /// Tokens that a user has, where it is in the table.
+    #[cfg(test)]
+    pub(crate) fn tokens_of(&self, user: &str, now_ns: u64) -> Option<f64> {
+        self.buckets.peek(user, now_ns).map(|snapshot| snapshot.level)
+    }
+
     pub(crate) fn forget_idle(&self, now_ns: u64) {
         self.buckets.forget_idle(now_ns);
     }

@@ -247,7 +247,9 @@ impl Inner {
         let events = admission.drain_events();
         let dependencies = admission.local_guard.gauges();
 
+        let overrides = self.leases.lock().overrides(Clock::unix_ms());
         let mut local = self.local.lock();
+        local.control.set_overrides(overrides);
         local.cycles += 1;
         let report = Report {
             collector: &self.info,

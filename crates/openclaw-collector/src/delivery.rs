@@ -13,9 +13,10 @@ use reqwest::{Client, StatusCode, Url};
 
 use crate::settings::EdgeTarget;
 
-/// Longest answer that is read, in bytes: so much in any case, and for each user or event it was asked about
-/// what the longest id, written with escapes, or the reason for a rejection may take.
-const ANSWER_BYTES_BASE: usize = 64 << 10;
+/// Longest answer that is read, in bytes: so much in any case, which the overrides of ten thousand users fit in, and for
+/// each user or event it was asked about what the longest id, written with escapes, or the reason for a rejection may
+/// take.
+const ANSWER_BYTES_BASE: usize = 8 << 20;
 const ANSWER_BYTES_EACH: usize = 2 << 10;
 /// How much of what the edge wrote is shown to people, in characters.
 const SHOWN_CHARS_MAX: usize = 200;

@@ -4,19 +4,27 @@
 //! renews all three, an answer to a single event perhaps only its user's, and what is not leased from the edge
 //! the local loop decides. When no answer has come for a whole time to live, the local loop has everything.
 //!
+//! The operator's overrides come with an answer now and then, all of them at once. They are no leases: the local loop
+//! follows them too, for as long as the operator said and this process lives.
+//!
 //! An edge is trusted with numbers inside the operator's bounds, and with nothing else: users that it was not
-//! asked about, times to live beyond all reason and texts of any length stop here.
+//! asked about and that have no override, times to live beyond all reason and texts of any length stop here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use openclaw_controller::{CLASSES_MAX, ControlLoop, DEPENDENCIES_MAX, GateTimes};
-use openclaw_protocol::{BatchAnswer, BucketPolicy, Context, PolicyAnswer, UserCounts, UserId};
+use openclaw_controller::{CLASSES_MAX, ControlLoop, DEPENDENCIES_MAX, GateTimes, Overrides};
+use openclaw_protocol::{
+    BatchAnswer, BucketPolicy, Context, EffectiveLimits, PolicyAnswer, UserCounts, UserId,
+};
 
 use crate::admission::Admission;
 
 /// Longest time to live that an answer may ask for: an hour. A lease beyond that is no lease.
 const TTL_NS_MAX: u64 = 3_600_000_000_000;
+/// Overrides taken from one answer at most; an edge takes no more from its operator.
+const OVERRIDES_MAX: usize = 10_000;
 /// Longest policy version that is kept, in characters: it is shown to people.
 const VERSION_CHARS_MAX: usize = 128;
 
@@ -43,6 +51,7 @@ pub(crate) struct Leases {
     /// A lease that lapses before the next cycle would make edge and local loop take turns.
     ttl_ns_min: u64,
     pub(crate) policy_version: Option<String>,
+    overrides: Arc<Overrides>,
 }
 
 impl Leases {
@@ -58,6 +67,31 @@ impl Leases {
             ttl_ns: ns(ttl),
             ttl_ns_min: ns(flush_interval).saturating_mul(2).min(TTL_NS_MAX),
             policy_version: None,
+            overrides: Arc::default(),
+        }
+    }
+
+    /// The operator's overrides that hold at `now_ms`, ms since the epoch.
+    pub(crate) fn overrides(&mut self, now_ms: u64) -> Arc<Overrides> {
+        if let Some(left) = self.overrides.without_expired(now_ms) {
+            self.overrides = Arc::new(left);
+        }
+        Arc::clone(&self.overrides)
+    }
+
+    /// Takes over the operator's overrides. Who had one and has none any more waits for parameters like anyone else.
+    fn override_limits(
+        &mut self,
+        told: &BTreeMap<UserId, EffectiveLimits>,
+        admission: &Admission,
+        now_ns: u64,
+    ) {
+        let told = told.iter().take(OVERRIDES_MAX).map(|(user, limits)| (user.clone(), *limits));
+        let before = std::mem::replace(&mut self.overrides, Arc::new(Overrides::new(told.collect())));
+        for (user, _) in before.iter().filter(|(user, _)| self.overrides.of(user).is_none()) {
+            if self.users.remove(user).is_some() {
+                admission.unassign(user, now_ns);
+            }
         }
     }
 
@@ -80,8 +114,11 @@ impl Leases {
     ) {
         let until_ns = self.until(Some(answer.ttl_ms), now_ns);
         let lease = Lease { until_ns, from_edge: true };
+        if let Some(told) = &answer.overrides {
+            self.override_limits(told, admission, now_ns);
+        }
         for (user, policy) in &answer.policies {
-            if asked.contains(user) {
+            if asked.contains(user) || self.overrides.of(user).is_some() {
                 self.grant(user, *policy, lease, admission, now_ns);
             } else {
                 admission.meters.policies_refused.increment(1);

@@ -3,6 +3,7 @@
 mod answers;
 
 use std::fmt;
+use std::sync::Arc;
 
 use openclaw_protocol::{
     BucketPolicy, CollectorInfo, DependencyGauge, Outcome, RatingEvent, Reason, Totals, UserCounts, UserId,
@@ -16,6 +17,7 @@ use crate::division::{Level, Needs, Shared};
 use crate::gate::{GateTimes, is_caller};
 use crate::little_guard::LittleGuard;
 use crate::observation::{Action, Controller, Observation};
+use crate::overrides::{Overrides, settle};
 use crate::parts::{CLASSES_MAX, PerClass, PerDependency};
 use crate::policy::LearnedPolicy;
 use crate::signals::Signals;
@@ -144,6 +146,7 @@ pub struct ControlLoop {
     sources: Sources,
     classes: Classes,
     dependencies: Dependencies,
+    overrides: Arc<Overrides>,
     decision: Decision,
     ticked_ns: u64,
 }
@@ -173,6 +176,7 @@ impl ControlLoop {
             signals: Signals::new(settings.slo_s, ticks_per_s),
             users: Users::new(settings.users_max, settings.ttl_ns, now_ns),
             sources: Sources::new(settings.sources_max),
+            overrides: Arc::default(),
             decision: Decision::Unknown,
             ticked_ns: now_ns,
             settings,
@@ -198,6 +202,12 @@ impl ControlLoop {
             Decision::Unknown => None,
             Decision::Made { observation, .. } => Some(observation),
         }
+    }
+
+    /// Puts the operator's overrides in force, instead of those before: for the parameters at once, for the others'
+    /// level from the next tick on.
+    pub fn set_overrides(&mut self, overrides: Arc<Overrides>) {
+        self.overrides = overrides;
     }
 
     /// Takes a collector's counters. A report that is older than the last one of its collector, or delivered
@@ -343,7 +353,16 @@ impl ControlLoop {
         }
         let limits = shared.iter().flat_map(|shared| &shared.dependencies);
         let dependencies_per_s = limits.map(|dependency| dependency.admitted_per_s).collect();
-        self.users.level(&Shared { admitted_per_s, dependencies_per_s, classes: &needs }, now_ns)
+        let mut shared = Shared { admitted_per_s, dependencies_per_s, classes: &needs };
+        let asking = self.users.asking(&self.overrides, now_ns);
+        if asking.is_empty() {
+            return self.users.level(&shared, now_ns);
+        }
+        let users = &mut self.users;
+        settle(admitted_per_s, &needs, &asking, |for_plain_per_s| {
+            shared.admitted_per_s = for_plain_per_s;
+            users.level(&shared, now_ns)
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a user's bucket is what it is, for a person and for a program.
 
-use openclaw_protocol::{BucketPolicy, Reason};
+use openclaw_protocol::{BucketPolicy, EffectiveLimits, Reason};
 
 use crate::division::Level;
 use crate::little_guard::LittleGuardSettings;
@@ -23,6 +23,9 @@ pub struct Explanation {
     pub action: Vec<(&'static str, f64)>,
     /// What a learned policy saw and gave; `None` for other controllers, and before its first decision.
     pub learned: Option<LearnedExplanation>,
+    /// What held the controller's decision, where anything did: the operator (`operator-pin`, `operator-bounds`,
+    /// `operator-weight`), else the guardrail of a learned policy.
+    pub guard: Option<&'static str>,
     /// Why, in one sentence.
     pub sentence: String,
 }
@@ -86,7 +89,39 @@ impl Explanation {
             decided.push(("throttledOfUser", ask.throttled as f64));
         }
         let observation = made.map_or_else(Vec::new, |(seen, _, _)| seen.named().to_vec());
-        Self { policy, reason, controller, observation, action: decided, learned, sentence }
+        let guard = learned.as_ref().and_then(|learned| learned.guardrail);
+        Self { policy, reason, controller, observation, action: decided, learned, guard, sentence }
+    }
+
+    /// The same for a user with an operator's override, which `policy` follows already.
+    pub(crate) fn overridden(mut self, limits: &EffectiveLimits) -> Self {
+        let (guard, words) = match (&limits.pin, limits.bounds.is_empty()) {
+            (Some(pin), _) => {
+                let words = format!(
+                    "the operator pinned this user to {}/s and a bucket of {}, whatever the controller decides",
+                    pin.refill_rate, pin.bucket_size
+                );
+                ("operator-pin", words)
+            }
+            (None, false) => {
+                let BucketPolicy { bucket_size, refill_rate } = self.policy;
+                let words = format!(
+                    "inside the operator's bounds for this user that is {refill_rate:.1}/s and a bucket of \
+                     {bucket_size:.1}"
+                );
+                ("operator-bounds", words)
+            }
+            (None, true) => {
+                let words = format!(
+                    "the operator weighs this user {} times in the common level: {:.1}/s",
+                    limits.weight, self.policy.refill_rate
+                );
+                ("operator-weight", words)
+            }
+        };
+        self.guard = Some(guard);
+        self.sentence = format!("{}; {words}", self.sentence);
+        self
     }
 }
 

@@ -21,6 +21,7 @@ mod guard;
 mod latency;
 mod little_guard;
 mod observation;
+mod overrides;
 mod parts;
 pub mod policy;
 mod reward;
@@ -46,6 +47,7 @@ pub use gate::{
 pub use guard::{GuardLaw, GuardTime};
 pub use little_guard::{LittleGuard, LittleGuardSettings};
 pub use observation::{Action, Controller, Observation, SharedAction};
+pub use overrides::Overrides;
 pub use parts::{
     CLASSES_MAX, ClassAction, ClassSeen, DEPENDENCIES_MAX, DependencyAction, DependencySeen, PerClass,
     PerDependency,

@@ -5,11 +5,12 @@
 //! newcomers, whom water-filling treats like any other user: a thousand made-up ids get one share.
 
 use indexmap::IndexMap;
-use openclaw_protocol::{BucketPolicy, UserId};
+use openclaw_protocol::{BucketPolicy, EffectiveLimits, UserId};
 
 use crate::demand::{Demand, Mark};
 use crate::division::{Level, Shared};
 use crate::observation::SharedAction;
+use crate::overrides::{Asking, Overrides, part_of};
 use crate::parts::CLASSES_MAX;
 
 /// Identifies a collector for as long as the loop lives.
@@ -223,8 +224,14 @@ impl Users {
         })
     }
 
-    /// The parameters of a tracked user at one collector, before the operator's bounds.
-    pub(crate) fn policy(&self, id: &str, sharing: &Sharing<'_>, now_ns: u64) -> Option<BucketPolicy> {
+    /// The parameters of a tracked user at one collector, before the bounds for everyone.
+    pub(crate) fn policy(
+        &self,
+        id: &str,
+        sharing: &Sharing<'_>,
+        limits: Option<&EffectiveLimits>,
+        now_ns: u64,
+    ) -> Option<BucketPolicy> {
         let user = self.table.get(id)?;
         let demand_per_s = self.demand.per_s(user.mark, now_ns);
         let own = match user.parts.iter().find(|part| part.source == sharing.source) {
@@ -234,20 +241,39 @@ impl Users {
             None => 0.0,
         };
         let share = COMMON_SHARE * sharing.source_share + (1.0 - COMMON_SHARE) * own;
-        Some(sharing.policy(user.class, demand_per_s, share))
+        Some(match limits {
+            None => sharing.policy(user.class, demand_per_s, 1.0, share),
+            Some(limits) => part_of(sharing.overridden(user.class, demand_per_s, limits), share),
+        })
     }
 
-    /// The parameters of a tracked user over all collectors, before the operator's bounds.
-    pub(crate) fn whole_policy(&self, id: &str, sharing: &Sharing<'_>, now_ns: u64) -> Option<BucketPolicy> {
+    /// The parameters of a tracked user over all collectors, before the bounds for everyone.
+    pub(crate) fn whole_policy(
+        &self,
+        id: &str,
+        sharing: &Sharing<'_>,
+        limits: Option<&EffectiveLimits>,
+        now_ns: u64,
+    ) -> Option<BucketPolicy> {
         let user = self.table.get(id)?;
-        Some(sharing.policy(user.class, self.demand.per_s(user.mark, now_ns), 1.0))
+        let demand_per_s = self.demand.per_s(user.mark, now_ns);
+        Some(sharing.whole(user.class, demand_per_s, limits))
+    }
+
+    /// The tracked users among those with an override.
+    pub(crate) fn asking<'a>(&self, overrides: &'a Overrides, now_ns: u64) -> Vec<Asking<'a>> {
+        let asking = |(id, limits): (&UserId, &'a EffectiveLimits)| {
+            let user = self.table.get(id)?;
+            Some(Asking { class: user.class, demand_per_s: self.demand.per_s(user.mark, now_ns), limits })
+        };
+        overrides.iter().filter_map(asking).collect()
     }
 
     /// The parameters of all newcomers together at one collector, before the operator's bounds.
     pub(crate) fn newcomers_policy(&self, sharing: &Sharing<'_>, now_ns: u64) -> BucketPolicy {
         // Their demand is in work units, like that of plain users; a token is a rating.
         let share = sharing.source_share / self.newcomers_cost;
-        sharing.policy(0, self.demand.per_s(self.newcomers, now_ns), share)
+        sharing.policy(0, self.demand.per_s(self.newcomers, now_ns), 1.0, share)
     }
 
     /// Every tracked user with its class and its demand in attempts per second.
@@ -273,11 +299,29 @@ pub(crate) struct Sharing<'a> {
 }
 
 impl Sharing<'_> {
-    /// A user gets the level of its class, but no more than a multiple of what it asks for, and never less than an
-    /// equal part of everything: a user with no accepted event gets no answer, and would stay locked out.
-    pub(crate) fn policy(&self, class: usize, demand_per_s: f64, share: f64) -> BucketPolicy {
-        let wanted = (self.action.headroom * demand_per_s).max(self.level.equal_part_of(class));
-        let refill_rate = wanted.min(self.level.of(class)) * share;
+    /// A user gets the level of its class, `weight` times, but no more than a multiple of what it asks for, and never
+    /// less than an equal part of everything: a user with no accepted event gets no answer, and would stay locked out.
+    pub(crate) fn policy(&self, class: usize, demand_per_s: f64, weight: f64, share: f64) -> BucketPolicy {
+        let wanted = (self.action.headroom * demand_per_s).max(self.level.equal_part_of(class) * weight);
+        let refill_rate = wanted.min(self.level.of(class) * weight) * share;
         BucketPolicy { bucket_size: (self.action.bucket_s * refill_rate).max(1.2), refill_rate }
+    }
+
+    /// What a user with an override gets over all collectors.
+    fn overridden(&self, class: usize, demand_per_s: f64, limits: &EffectiveLimits) -> BucketPolicy {
+        limits.apply(self.policy(class, demand_per_s, limits.weight, 1.0))
+    }
+
+    /// What a user gets over all collectors.
+    pub(crate) fn whole(
+        &self,
+        class: usize,
+        demand_per_s: f64,
+        limits: Option<&EffectiveLimits>,
+    ) -> BucketPolicy {
+        match limits {
+            None => self.policy(class, demand_per_s, 1.0, 1.0),
+            Some(limits) => self.overridden(class, demand_per_s, limits),
+        }
     }
 }

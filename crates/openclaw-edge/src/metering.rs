@@ -57,6 +57,16 @@ pub fn describe_metrics() {
         Unit::Count,
         "Contexts of events and users with a value that is not configured; they counted as none"
     );
+    metrics::describe_gauge!(
+        "openclaw_edge_overrides",
+        Unit::Count,
+        "Users whose limits the operator has overridden"
+    );
+    describe_counter!(
+        "openclaw_edge_override_write_failures_total",
+        Unit::Count,
+        "Changes of overrides that could not be made durable and were refused"
+    );
     families(0).iter().for_each(GaugeFamily::describe);
 }
 

@@ -1,12 +1,14 @@
 //! The edge's HTTP interface.
 
+mod limits;
+
 use std::collections::BTreeMap;
 
 use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use http::StatusCode;
 use openclaw_admin::access::{AccessPolicy, Role};
 use openclaw_admin::body::{content_type, read_body};
@@ -14,13 +16,13 @@ use openclaw_admin::openapi::{self, AccessProblems, BearerByRole, BodyProblems, 
 use openclaw_admin::reply::{ProblemReply, json_reply, with_problem_fallbacks};
 use openclaw_controller::LearnedExplanation;
 use openclaw_protocol::{
-    BatchAnswer, BodyForm, EventBatch, PolicyAnswer, Problem, ProblemKind, RatingEvent, Reason, parse_event,
-    parse_events,
+    BatchAnswer, BodyForm, EventBatch, PolicyAnswer, Problem, ProblemKind, RatingEvent, Reason, UserLimits,
+    parse_event, parse_events,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 
-use crate::services::Edge;
+use crate::services::{Edge, unix_ms};
 
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
@@ -35,7 +37,16 @@ const NDJSON: &str = "application/x-ndjson";
                        `Allow`."
     ),
     servers((url = "http://127.0.0.1:8081", description = "Default listener")),
-    paths(event, events, policy, policy_of),
+    paths(
+        event,
+        events,
+        policy,
+        policy_of,
+        limits::put_limits,
+        limits::get_limits,
+        limits::delete_limits,
+        limits::list_limits
+    ),
     components(schemas(Problem)),
     modifiers(&BearerByRole)
 )]
@@ -49,7 +60,7 @@ pub fn openapi_json() -> Result<String, serde_json::Error> {
     openapi::to_json::<EdgeDocument>()
 }
 
-/// The edge's routes: events for collectors, explanations for readers.
+/// The edge's routes: events for collectors, explanations for readers, users' limits for admins.
 pub fn router(edge: Edge, access: &AccessPolicy) -> Router {
     let events = Router::new()
         .route("/api/v1/event", post(event))
@@ -58,8 +69,13 @@ pub fn router(edge: Edge, access: &AccessPolicy) -> Router {
     let readers = Router::new()
         .route("/api/v1/users/{id}/policy", get(policy_of))
         .route("/api/v1/policy", get(policy))
+        .route("/api/v1/limits", get(limits::list_limits))
         .layer(access.require(Role::Reader));
-    with_problem_fallbacks(events.merge(readers).with_state(edge))
+    // One path, two roles: whoever may read may see an override, an admin alone may change it.
+    let change = put(limits::put_limits).delete(limits::delete_limits).layer(access.require(Role::Admin));
+    let look = get(limits::get_limits).layer(access.require(Role::Reader));
+    let overrides = Router::new().route("/api/v1/users/{id}/limits", look.merge(change));
+    with_problem_fallbacks(events.merge(readers).merge(overrides).with_state(edge))
 }
 
 /// What a route that takes events answers where it takes none.
@@ -257,6 +273,12 @@ struct UserPolicy<'a> {
     /// What a learned policy saw and gave; absent where another controller decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     learned: Option<LearnedDecision>,
+    /// What held the decision, where anything did: the operator (`operator-pin`, `operator-bounds`,
+    /// `operator-weight`), else the guardrail of a learned policy.
+    guard: Option<&'static str>,
+    /// The operator's override of this user, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<UserLimits>,
     /// Why, in one sentence.
     explanation: String,
 }
@@ -318,6 +340,7 @@ async fn policy_of(
     query: Result<Query<PolicyQuery>, QueryRejection>,
 ) -> Result<Response, ProblemReply> {
     let (Path(user), Query(query)) = (path?, query?);
+    let limits = edge.limits().in_force(unix_ms()).written.get(user.as_str()).cloned();
     let Some(why) = edge.explain(&user, query.service.as_deref()) else {
         let detail = match &query.service {
             Some(service) => format!("no events of a service {service:?} have arrived"),
@@ -338,6 +361,8 @@ async fn policy_of(
             observation: named(&why.observation),
             action: named(&why.action),
             learned: why.learned.map(LearnedDecision::from),
+            guard: why.guard,
+            limits,
             explanation: why.sentence,
         },
     ))

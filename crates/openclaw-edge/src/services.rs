@@ -12,6 +12,7 @@ use openclaw_protocol::{
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use crate::limits::{EdgeError, InForce, OperatorLimits};
 use crate::metering::Meters;
 use crate::settings::EdgeSettings;
 
@@ -31,13 +32,23 @@ struct Inner {
     settings: EdgeSettings,
     origin: Instant,
     services: Mutex<HashMap<String, Arc<Service>>>,
+    limits: OperatorLimits,
     meters: Meters,
 }
 
 #[derive(Debug)]
 struct Service {
     control: Mutex<ControlLoop>,
+    /// What each collector was told of the operator's overrides.
+    told: Mutex<HashMap<String, Told>>,
     seen_ns: std::sync::atomic::AtomicU64,
+}
+
+/// Up to which change of the overrides a collector was told, and when.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    version: u64,
+    at_ns: u64,
 }
 
 /// State of one service, for `status`.
@@ -77,12 +88,31 @@ pub struct EdgeStatus {
 }
 
 impl Edge {
-    /// An edge that knows no service yet.
+    /// An edge that knows no service yet, and keeps the operator's overrides in memory alone.
     #[must_use]
     pub fn new(settings: EdgeSettings) -> Self {
-        let inner =
-            Inner { settings, origin: Instant::now(), services: Mutex::default(), meters: Meters::new() };
-        Self { inner: Arc::new(inner) }
+        let limits = OperatorLimits::in_memory(settings.limits.clone(), settings.control.bounds);
+        Self::with(settings, limits)
+    }
+
+    /// An edge that knows no service yet, and keeps the operator's overrides in the folder of its settings, if any.
+    ///
+    /// # Errors
+    /// [`EdgeError`] where the folder holds overrides that cannot be read, or that the settings do not allow.
+    pub fn open(settings: EdgeSettings) -> Result<Self, EdgeError> {
+        let Some(folder) = settings.limits.folder.clone() else { return Ok(Self::new(settings)) };
+        let limits =
+            OperatorLimits::open(settings.limits.clone(), settings.control.bounds, &folder, unix_ms())?;
+        Ok(Self::with(settings, limits))
+    }
+
+    fn with(settings: EdgeSettings, limits: OperatorLimits) -> Self {
+        let (origin, services, meters) = (Instant::now(), Mutex::default(), Meters::new());
+        Self { inner: Arc::new(Inner { settings, origin, services, limits, meters }) }
+    }
+
+    pub(crate) fn limits(&self) -> &OperatorLimits {
+        &self.inner.limits
     }
 
     pub(crate) fn settings(&self) -> &EdgeSettings {
@@ -132,7 +162,8 @@ impl Edge {
         }
         tracing::info!(service = name, controller = settings.controller_name(), "a service joined");
         let control = ControlLoop::new(settings.control, settings.new_controller(), now_ns);
-        let service = Arc::new(Service { control: Mutex::new(control), seen_ns: now_ns.into() });
+        let (control, told) = (Mutex::new(control), Mutex::default());
+        let service = Arc::new(Service { control, told, seen_ns: now_ns.into() });
         services.insert(name.to_owned(), Arc::clone(&service));
         Ok(service)
     }
@@ -151,7 +182,9 @@ impl Edge {
         self.inner.meters.event(event, unix_ms());
         let service = self.service(DIRECT_SERVICE)?;
         let now_ns = self.now_ns();
+        let in_force = self.inner.limits.in_force(unix_ms());
         let mut control = service.control.lock();
+        control.set_overrides(Arc::clone(&in_force.overrides));
         control.observe_direct(event, now_ns);
         control.tick(now_ns);
         let (policy, reason) = control.policy(&event.user_id, None, now_ns);
@@ -171,7 +204,9 @@ impl Edge {
     pub(crate) fn take_bare(&self, events: &[RatingEvent]) -> Result<BatchAnswer, Problem> {
         let service = self.service(DIRECT_SERVICE)?;
         let (now_ns, arrival_ms) = (self.now_ns(), unix_ms());
+        let in_force = self.inner.limits.in_force(arrival_ms);
         let mut control = service.control.lock();
+        control.set_overrides(Arc::clone(&in_force.overrides));
         for event in events {
             self.inner.meters.event(event, arrival_ms);
             control.observe_direct(event, now_ns);
@@ -197,7 +232,9 @@ impl Edge {
             dependencies: &batch.dependencies,
             round_trip_s: batch.round_trip_ms.map(|ms| ms / 1e3),
         };
+        let in_force = self.inner.limits.in_force(arrival_ms);
         let mut control = service.control.lock();
+        control.set_overrides(Arc::clone(&in_force.overrides));
         if !control.report(&report, now_ns) {
             let detail = format!(
                 "this edge serves {} collectors of {:?} already, its most; raise edge.collectorsMax",
@@ -211,7 +248,35 @@ impl Edge {
         }
         control.tick(now_ns);
         let active = batch.users.iter().map(|user| &user.user_id);
-        Ok(self.answer(&control, Some(&batch.collector.id), active, now_ns))
+        let collector = &batch.collector.id;
+        if !self.must_tell(&service, collector, &in_force, now_ns) {
+            return Ok(self.answer(&control, Some(collector), active, now_ns));
+        }
+        let everyone = active.chain(in_force.overrides.iter().map(|(user, _)| user));
+        let mut answer = self.answer(&control, Some(collector), everyone, now_ns);
+        answer.overrides = Some(in_force.overrides.iter().map(|(user, of)| (user.clone(), *of)).collect());
+        Ok(answer)
+    }
+
+    /// Whether a collector must be told of all overrides with this answer: it has not heard of the newest, or what it
+    /// was told of users that are not active there would lapse before the next chance.
+    fn must_tell(&self, service: &Service, collector: &str, in_force: &InForce, now_ns: u64) -> bool {
+        let (version, control) = (in_force.version, &self.inner.settings.control);
+        let mut told = service.told.lock();
+        if let Some(known) = told.get_mut(collector) {
+            let lapses = now_ns.saturating_sub(known.at_ns) >= control.ttl_ns / 2;
+            let must = known.version != version || (lapses && !in_force.overrides.is_empty());
+            if must {
+                *known = Told { version, at_ns: now_ns };
+            }
+            return must;
+        }
+        if told.len() >= control.sources_max {
+            // Those who are still there are told once more.
+            told.clear();
+        }
+        told.insert(collector.to_owned(), Told { version, at_ns: now_ns });
+        true
     }
 
     fn answer<'a>(
@@ -244,6 +309,7 @@ impl Edge {
             reason: Some(assignment.reason),
             classes: classes.collect(),
             dependencies: dependencies.collect(),
+            overrides: None,
             rejected: Vec::new(),
         }
     }
@@ -255,7 +321,9 @@ impl Edge {
     /// Why a user's parameters are what they are; `None` where no such service is known.
     pub(crate) fn explain(&self, user: &str, service: Option<&str>) -> Option<Explanation> {
         let service = self.known(service)?;
-        let control = service.control.lock();
+        let in_force = self.inner.limits.in_force(unix_ms());
+        let mut control = service.control.lock();
+        control.set_overrides(Arc::clone(&in_force.overrides));
         Some(control.explain(user, self.now_ns()))
     }
 
@@ -317,7 +385,8 @@ impl Edge {
     }
 }
 
-fn unix_ms() -> u64 {
+/// The wall clock, ms since the epoch.
+pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,6 +6,8 @@ use openclaw_controller::policy::LearnedPolicy;
 use openclaw_controller::{Aimd, AimdSettings, Controller, ControllerKind, Fixed, LoopSettings};
 use openclaw_protocol::{ContextVocabulary, ScoreRange};
 
+use crate::limits::LimitsSettings;
+
 /// Settings of an [`Edge`](crate::Edge).
 #[derive(Clone, Debug)]
 pub struct EdgeSettings {
@@ -34,6 +36,8 @@ pub struct EdgeSettings {
     pub body_timeout: Duration,
     /// Users with a metric series of their own.
     pub metrics_users_max: usize,
+    /// The operator's overrides.
+    pub limits: LimitsSettings,
 }
 
 impl Default for EdgeSettings {
@@ -51,6 +55,7 @@ impl Default for EdgeSettings {
             body_bytes_max: 16 << 20,
             body_timeout: Duration::from_secs(10),
             metrics_users_max: 100,
+            limits: LimitsSettings::default(),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What the edge answers: bucket parameters, how long they hold, and why.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Rejected;
 use crate::context::Context;
 use crate::ids::UserId;
+use crate::limits::EffectiveLimits;
 
 /// The brief's answer: a bucket's capacity and refill rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +44,8 @@ pub enum Reason {
     Fallback,
     /// The user is not known yet: the newcomers' default.
     Newcomer,
+    /// The operator's override of this user's limits.
+    Operator,
     /// A reason that this version does not know: an older collector must still follow a newer edge.
     #[serde(other)]
     Other,
@@ -123,6 +126,10 @@ pub struct BatchAnswer {
     /// Guard times of dependencies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependencies: Vec<DependencyGuard>,
+    /// The operator's overrides, all of them, where this answer tells: after a change, and again before the previous
+    /// telling lapses. `policies` then has the parameters of these users too, whether the batch named them or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<BTreeMap<UserId, EffectiveLimits>>,
     /// Events that were not taken, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<Rejected>,

@@ -10,10 +10,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::FlagOverride;
 
 mod evaluate;
+mod limits;
 mod policy;
 mod train;
 
 pub(crate) use evaluate::EvaluateArgs;
+pub(crate) use limits::{EdgeApiArgs, LimitsCommand, Pair, SetLimitsArgs};
 pub(crate) use policy::{PolicyCommand, PolicyFormat};
 pub(crate) use train::{Algorithm, Conditions, TrainArgs};
 
@@ -93,6 +95,9 @@ Examples:
   openclaw status
   openclaw status --url http://127.0.0.1:8000 --json")]
     Status(StatusArgs),
+    /// Overrides users' limits: pins, bounds, tiers and priorities
+    #[command(subcommand)]
+    Limits(LimitsCommand),
     /// Lists, shows and exports learned policies
     #[command(subcommand)]
     Policy(PolicyCommand),

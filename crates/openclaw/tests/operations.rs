@@ -8,6 +8,8 @@
 mod access;
 #[path = "operations/full_disk.rs"]
 mod full_disk;
+#[path = "operations/limits.rs"]
+mod limits;
 #[path = "operations/refusals.rs"]
 mod refusals;
 #[path = "operations/serving.rs"]
@@ -27,8 +29,9 @@ fn service(what: &str, folder: &Path, settings: &[&str]) -> Command {
     let mut command = process::command([what]);
     command.args(FREE_PORTS);
     let store = format!("store.folder={}", folder.join("ratings").display());
+    let limits = format!("edge.folder={}", folder.join("edge").display());
     // Only `up` has a listener that no flag moves; the others do not open it.
-    for setting in [store.as_str()].iter().chain(settings) {
+    for setting in [store.as_str(), limits.as_str()].iter().chain(settings) {
         command.args(["--set", setting]);
     }
     if what == "up" {

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::settings::CollectorSettings;
 
+mod overrides;
+
 const SECOND_NS: u64 = 1_000_000_000;
 
 fn policy(bucket_size: f64, refill_rate: f64) -> BucketPolicy {
@@ -24,6 +26,7 @@ fn answer(refill_rate: f64) -> BatchAnswer {
         reason: None,
         classes: Vec::new(),
         dependencies: Vec::new(),
+        overrides: None,
         rejected: Vec::new(),
     }
 }

@@ -1,12 +1,13 @@
 //! What holds now, for whoever asks: collectors, metrics, and people who want to know why.
 
-use openclaw_protocol::{BucketPolicy, Context, Reason, UserId};
+use openclaw_protocol::{BucketPolicy, Context, EffectiveLimits, Reason, UserId};
 
 use super::{Assignment, BusyUser, ControlLoop, Decision};
 use crate::division::Level;
 use crate::explanation::Explanation;
 use crate::gate::is_caller;
 use crate::observation::{Action, SharedAction};
+use crate::overrides::part_of;
 use crate::parts::PerDependency;
 use crate::users::{Sharing, SourceId};
 
@@ -62,14 +63,27 @@ impl ControlLoop {
     #[must_use]
     pub fn policy(&self, user: &str, collector: Option<&str>, now_ns: u64) -> (BucketPolicy, Reason) {
         let assignment = || self.assignment(collector, now_ns);
+        let (_, share) = self.sources.share(collector);
         let Decision::Made { action: Action::Shared(shared), level, reason, .. } = &self.decision else {
             let assignment = assignment();
-            return (assignment.defaults, assignment.reason);
+            return match self.overrides.of(user) {
+                None => (assignment.defaults, assignment.reason),
+                Some(limits) => (self.untracked(limits, assignment.defaults, share), Reason::Operator),
+            };
         };
-        match self.users.policy(user, &self.sharing(shared, *level, collector), now_ns) {
-            Some(policy) => (self.settings.bounds.clamp(policy), *reason),
-            None => (assignment().defaults, Reason::Newcomer),
+        let limits = self.overrides.of(user);
+        let reason = if limits.is_some() { Reason::Operator } else { *reason };
+        match (self.users.policy(user, &self.sharing(shared, *level, collector), limits, now_ns), limits) {
+            (Some(policy), _) => (self.settings.bounds.clamp(policy), reason),
+            (None, None) => (assignment().defaults, Reason::Newcomer),
+            (None, Some(limits)) => (self.untracked(limits, assignment().defaults, share), reason),
         }
+    }
+
+    /// The parameters at a collector of a user with an override of whom nothing else is known: its part goes by the
+    /// collector's `share` of all traffic.
+    fn untracked(&self, limits: &EffectiveLimits, defaults: BucketPolicy, share: f64) -> BucketPolicy {
+        self.settings.bounds.clamp(part_of(limits.apply(defaults), share))
     }
 
     /// The parameters of several users at one collector; what they have in common is worked out once.
@@ -80,6 +94,7 @@ impl ControlLoop {
         now_ns: u64,
     ) -> impl Iterator<Item = (&'a UserId, BucketPolicy)> + 'a {
         let defaults = self.assignment(collector, now_ns).defaults;
+        let (_, share) = self.sources.share(collector);
         let sharing = match &self.decision {
             Decision::Made { action: Action::Shared(shared), level, .. } => {
                 Some(self.sharing(shared, *level, collector))
@@ -87,8 +102,14 @@ impl ControlLoop {
             _ => None,
         };
         users.map(move |user| {
-            let own = sharing.as_ref().and_then(|sharing| self.users.policy(user, sharing, now_ns));
-            (user, own.map_or(defaults, |policy| self.settings.bounds.clamp(policy)))
+            let limits = self.overrides.of(user);
+            let own = sharing.as_ref().and_then(|sharing| self.users.policy(user, sharing, limits, now_ns));
+            let policy = match (own, limits) {
+                (Some(policy), _) => self.settings.bounds.clamp(policy),
+                (None, None) => defaults,
+                (None, Some(limits)) => self.untracked(limits, defaults, share),
+            };
+            (user, policy)
         })
     }
 
@@ -103,12 +124,14 @@ impl ControlLoop {
     pub fn busiest(&self, count: usize, now_ns: u64) -> (Vec<BusyUser>, Option<BucketPolicy>) {
         let same_for_all = self.assignment(None, now_ns).defaults;
         let sharing = self.everywhere();
-        let policy = |class, demand_per_s| match &sharing {
-            Some(sharing) => self.settings.bounds.clamp(sharing.policy(class, demand_per_s, 1.0)),
-            None => same_for_all,
+        let policy = |id: &UserId, class, demand_per_s| match (&sharing, self.overrides.of(id)) {
+            (Some(sharing), limits) => self.settings.bounds.clamp(sharing.whole(class, demand_per_s, limits)),
+            (None, None) => same_for_all,
+            (None, Some(limits)) => self.settings.bounds.clamp(limits.apply(same_for_all)),
         };
         let demands = self.users.demands(now_ns);
-        let mut all: Vec<_> = demands.map(|(id, class, per_s)| (id, per_s, policy(class, per_s))).collect();
+        let mut all: Vec<_> =
+            demands.map(|(id, class, per_s)| (id, per_s, policy(id, class, per_s))).collect();
         let busier = |one: &(&UserId, f64, BucketPolicy), other: &(&UserId, f64, BucketPolicy)| {
             other.1.total_cmp(&one.1).then_with(|| one.0.cmp(other.0))
         };
@@ -145,24 +168,34 @@ impl ControlLoop {
 
     /// A user's parameters over all collectors together.
     fn whole_policy(&self, user: &str, now_ns: u64) -> BucketPolicy {
-        let found = self.everywhere().and_then(|sharing| self.users.whole_policy(user, &sharing, now_ns));
-        found.map_or_else(
-            || self.assignment(None, now_ns).defaults,
-            |policy| self.settings.bounds.clamp(policy),
-        )
+        let limits = self.overrides.of(user);
+        let found =
+            self.everywhere().and_then(|sharing| self.users.whole_policy(user, &sharing, limits, now_ns));
+        self.settings.bounds.clamp(found.unwrap_or_else(|| {
+            let defaults = self.assignment(None, now_ns).defaults;
+            limits.map_or(defaults, |limits| limits.apply(defaults))
+        }))
     }
 
     /// Why a user's parameters are what they are.
     #[must_use]
     pub fn explain(&self, user: &str, now_ns: u64) -> Explanation {
+        let limits = self.overrides.of(user);
         let (policy, reason) = match self.users.ask(user, now_ns) {
             Some(_) => (self.whole_policy(user, now_ns), self.policy(user, None, now_ns).1),
+            // Over all collectors, too: a pin is shown as it was set.
+            None if limits.is_some() => (self.whole_policy(user, now_ns), Reason::Operator),
             None => self.policy(user, None, now_ns),
         };
         let made = match &self.decision {
             Decision::Unknown => None,
             Decision::Made { observation, action, level, .. } => Some((observation, action, level)),
         };
-        Explanation::new(self.controller.as_ref(), policy, reason, self.users.ask(user, now_ns), made)
+        let why =
+            Explanation::new(self.controller.as_ref(), policy, reason, self.users.ask(user, now_ns), made);
+        match limits {
+            Some(limits) => why.overridden(limits),
+            None => why,
+        }
     }
 }

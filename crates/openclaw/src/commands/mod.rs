@@ -3,6 +3,7 @@
 mod backend;
 mod configuration;
 mod evaluate;
+mod limits;
 mod load;
 mod origin;
 mod policy;
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Status(args) => block_on(1, status::run(args)),
+        Command::Limits(command) => block_on(1, limits::run(command)),
         Command::Policy(command) => policy::run(command),
         Command::Config(command) => configuration::run(command),
     }

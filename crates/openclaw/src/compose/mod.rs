@@ -53,7 +53,8 @@ impl ServeEdge {
     /// Binds and serves. The edge stops by [`stop`](Self::stop) alone: in one process with a rating service it
     /// must outlive that.
     pub(crate) async fn start(config: &Config, access: &AccessPolicy, exporter: &Exporter) -> Result<Self> {
-        let edge = Edge::new(edge_settings(config)?);
+        let settings = edge_settings(config)?;
+        let edge = tokio::task::spawn_blocking(move || Edge::open(settings)).await??;
         edge.export(exporter);
         let endpoint = Endpoint { flag: Some("--listen"), ..config.edge_endpoint() };
         let listener = bind(&endpoint, &config.exposure(access.clone()))?;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use openclaw_collector::{CollectorSettings, EdgeTarget};
 use openclaw_controller::policy::LearnedPolicy;
 use openclaw_controller::{AimdSettings, Bounds, GuardLaw, LoopSettings};
-use openclaw_edge::EdgeSettings;
+use openclaw_edge::{EdgeSettings, LimitsSettings, Tiers};
 use openclaw_protocol::{BucketPolicy, ContextVocabulary, RatingRules, ScoreRange};
 use openclaw_rating::{BACKEND, Backend, IdempotencySettings, RatingSettings, StreamSettings};
 use openclaw_store::{ScoreScale, StoreSettings};
@@ -70,6 +70,11 @@ pub(super) fn edge_settings(config: &Config) -> Result<EdgeSettings> {
         body_bytes_max: config.edge.body_bytes_max,
         body_timeout: config.edge.body_timeout,
         metrics_users_max: config.metrics.users_max,
+        limits: LimitsSettings {
+            folder: config.edge.folder.clone(),
+            users_max: config.edge.overrides_max,
+            tiers: Tiers::parse(config.edge.tiers.iter().map(String::as_str)).context("edge.tiers")?,
+        },
         ..EdgeSettings::default()
     })
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use openclaw_admin::listen::{Endpoint, check_exposure};
 use openclaw_admin::logging;
+use openclaw_edge::Tiers;
 
 use super::error::{ConfigErrors, Source};
 use super::resolve::Settings;
@@ -82,6 +83,13 @@ const CHECKS: &[Check] = &[
                 "edge.tick must be at most half of edge.ttl, else limits lapse between two decisions"
                     .to_owned()
             })
+        },
+    },
+    Check {
+        keys: &["edge.tiers"],
+        finding: |config| {
+            let tiers = config.edge.tiers.iter().map(String::as_str);
+            Tiers::parse(tiers).err().map(|error| error.to_string())
         },
     },
     Check {

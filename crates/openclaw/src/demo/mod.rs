@@ -92,6 +92,8 @@ fn configuration(controller: ControllerKind) -> Config {
     for listen in [&mut config.rating.listen, &mut config.edge.listen] {
         listen.set_port(0);
     }
+    // Nobody can override anything here, and a demo leaves nothing behind.
+    config.edge.folder = None;
     // Requests that are on their way when a run ends are a second old at most.
     config.shutdown.timeout = Duration::from_secs(2);
     config

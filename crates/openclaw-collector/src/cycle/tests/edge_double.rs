@@ -152,6 +152,7 @@ async fn batch(State(edge): State<Arc<Inner>>, body: Bytes) -> Response {
         reason: None,
         classes: Vec::new(),
         dependencies: Vec::new(),
+        overrides: None,
         rejected: Vec::new(),
     };
     edge.batches.lock().push(found);

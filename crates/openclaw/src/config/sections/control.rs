@@ -106,6 +106,14 @@ section! {
         services_max: usize = "edge.servicesMax", Kind::Integer(1, 100_000), "64";
         /// Collectors followed per service; one that was silent for edge.ttl is forgotten.
         collectors_max: usize = "edge.collectorsMax", Kind::Integer(1, 100_000), "64";
+        /// Folder of the file that keeps the operator's overrides of users' limits, made with the first of them; off
+        /// keeps them in memory until the process ends.
+        folder: Option<PathBuf> = "edge.folder", Kind::Path, "./openclaw-edge-data";
+        /// Users whose limits may be overridden at once; every collector holds them all.
+        overrides_max: usize = "edge.overridesMax", Kind::Integer(1, 10_000), "1000";
+        /// Tiers that overrides may name, each a name, a weight in the water level and perhaps bounds, such as
+        /// "gold weight=4 refillRateMin=5 refillRateMax=100"; none, as what a tier is worth is yours to say.
+        tiers: Vec<String> = "edge.tiers", Kind::Texts, "";
         /// Longest request body, in bytes; holds a batch of a thousand events and tens of thousands of users.
         body_bytes_max: usize = "edge.bodyMax", Kind::Bytes(KIB, GIB), "8MiB";
         /// Time for a body to arrive, a duration.
