@@ -13,11 +13,13 @@ export class AdaptiveTokenBucket {
   #core;
 
   /**
-   * A full bucket.
-   * @param {BucketPolicy} policy
+   * A full bucket: `new AdaptiveTokenBucket({ bucketSize: 20, refillRate: 10 })`, or the two numbers in that order.
+   * @param {BucketPolicy | number} bucketSize
+   * @param {number} [refillRate]
    * @throws {RangeError} where a number is no bucket's; names the field.
    */
-  constructor(policy) {
+  constructor(bucketSize, refillRate) {
+    const policy = typeof bucketSize === 'object' ? bucketSize : { bucketSize, refillRate: refillRate ?? NaN };
     this.#core = new Core(new Law(policy));
   }
 

@@ -1,0 +1,88 @@
+/**
+ * One request's way through a collector, whatever framework serves it: admitted or refused, watched to its end, and told
+ * to the edge as a rating where it is one.
+ */
+
+import { PROBLEM_JSON, rateLimitFields, refusalProblem } from '../refusal.js';
+
+/** @typedef {import('../collector/collector.js').Collector} Collector */
+/** @typedef {import('../collector/outbox.js').RatingEvent} RatingEvent */
+/** @typedef {import('../collector/counters.js').Context} Context */
+
+/**
+ * @template Request
+ * @typedef {object} LimiterOptions
+ * @property {(request: Request) => string | undefined} [key] whose limit a request counts against; by default the peer's
+ * address. Take what the client cannot choose: a verified id rather than a header.
+ * @property {'admit' | 'refuse'} [unkeyed] what becomes of a request without a key; by default it is refused with 401.
+ * @property {number | ((request: Request) => number)} [cost] tokens that a request takes; by default one.
+ * @property {(request: Request) => Context | undefined} [context] circumstances, in words that the edge lists.
+ * @property {(request: Request) => Partial<RatingEvent> | undefined} [rating] the rating that a request was, asked when
+ * it has ended; it is sent with its latency and outcome. Leave it out where ratings reach the collector otherwise.
+ * @property {string} [verb] what users do here, for the refusal's sentence; by default `call`.
+ * @property {boolean} [headers] whether admitted requests get `RateLimit` and `RateLimit-Policy` too; by default they do.
+ */
+
+/** @typedef {{ status: number, fields: Record<string, string>, body: string }} Refusal */
+
+/**
+ * Asks the collector for one request.
+ * @template Request
+ * @param {Collector} collector
+ * @param {LimiterOptions<Request>} options
+ * @param {Request} request
+ * @param {string | undefined} address the peer's
+ * @param {import('node:http').ServerResponse} response
+ * @returns {Refusal | undefined} what to answer instead of serving it.
+ */
+export function limit(collector, options, request, address, response) {
+  const { key, unkeyed = 'refuse', cost = 1, context, verb = 'call', headers = true } = options;
+  const user = key ? key(request) : address;
+  if (user === undefined || user === null || user === '') return unkeyed === 'admit' ? undefined : unknownUser();
+  const beganMs = performance.now();
+  const tokens = typeof cost === 'function' ? cost(request) : cost;
+  const decision = collector.decide(String(user), tokens, context?.(request));
+  const fields = rateLimitFields(decision);
+  if (!decision.allowed) {
+    const problem = refusalProblem(decision, collector.usual, verb);
+    return { status: problem.status, fields: { ...fields, 'Content-Type': PROBLEM_JSON }, body: JSON.stringify(problem) };
+  }
+  if (headers) for (const [name, value] of Object.entries(fields)) response.setHeader(name, value);
+  // Also where the client leaves before the answer: what never ends would stay in flight for ever.
+  response.once('close', () => ended(collector, options, request, response, performance.now() - beganMs));
+  return undefined;
+}
+
+/**
+ * @template Request
+ * @param {Collector} collector
+ * @param {LimiterOptions<Request>} options
+ * @param {Request} request
+ * @param {import('node:http').ServerResponse} response
+ * @param {number} latencyMs
+ */
+function ended(collector, options, request, response, latencyMs) {
+  const outcome = !response.writableFinished ? 'timeout' : response.statusCode >= 500 ? 'failed' : 'accepted';
+  collector.finished(outcome === 'accepted');
+  if (!options.rating) return;
+  let rating;
+  try {
+    rating = options.rating(request);
+  } catch (error) {
+    // The request was served; what cannot be told of it must not end the process.
+    if (collector.listenerCount('error') > 0) collector.emit('error', error);
+    return;
+  }
+  if (rating) collector.send({ latencyMs, outcome, ...rating });
+}
+
+/** @returns {Refusal} */
+function unknownUser() {
+  const problem = {
+    type: 'urn:openclaw:problem:unauthorized',
+    title: 'token required',
+    status: 401,
+    detail: 'the request does not say whose limit it counts against',
+  };
+  return { status: 401, fields: { 'Content-Type': PROBLEM_JSON }, body: JSON.stringify(problem) };
+}
