@@ -6,6 +6,7 @@
 mod deny;
 mod loom;
 mod onnx;
+mod postgres;
 mod python;
 mod steps;
 mod tools;

@@ -1,6 +1,6 @@
 //! The embedded engine: which keyspace holds what, how it is read, and how one commit becomes durable.
 //!
-//! Nothing outside this file and `folder` knows fjall. Readers go through snapshots, so that an item's
+//! Nothing outside this file, `embedded` and `folder` knows fjall. Readers go through snapshots, so that an item's
 //! statistics and the totals they are compared with belong to the same moment.
 
 use std::ops::Bound;

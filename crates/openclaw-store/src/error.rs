@@ -71,15 +71,43 @@ pub enum OpenError {
     },
     /// The store was made for another range of scores.
     #[error(
-        "the store in {folder} was made for scores {made_for}, not {asked}; keep its score range, or export the ratings and import them into a new folder"
+        "the store in {place} was made for scores {made_for}, not {asked}; keep its score range, or export the ratings and import them into a new store"
     )]
     ScaleChanged {
-        /// The folder asked for.
-        folder: PathBuf,
+        /// The folder or database.
+        place: String,
         /// The scale the store was made for.
         made_for: String,
         /// The scale the settings ask for.
         asked: String,
+    },
+    /// The URL names no database. It is not repeated: it may hold a password.
+    #[error("store.url cannot be used: {problem}")]
+    Url {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The database cannot be reached or used.
+    #[error(
+        "the store's {place} cannot be used: {problem}; check store.url, and that the database runs and lets this user create tables"
+    )]
+    Database {
+        /// Host, port and database.
+        place: String,
+        /// What failed.
+        problem: String,
+    },
+    /// The database holds tables of a later version.
+    #[error(
+        "the store's {place} has tables of version {found}, this version knows up to {supported}; start the newer version that made them"
+    )]
+    NewerTables {
+        /// Host, port and database.
+        place: String,
+        /// The version found.
+        found: usize,
+        /// The newest version known.
+        supported: usize,
     },
     /// What is on disk cannot be understood.
     #[error("the store in {folder} is damaged ({detail}); restore the folder from a backup")]
@@ -89,6 +117,9 @@ pub enum OpenError {
         /// What was found.
         detail: String,
     },
+    /// The operating system gave no thread for the writer.
+    #[error("the store's writer could not be started ({0}); raise the limit on threads")]
+    Thread(io::Error),
     /// The operating system refused something else.
     #[error("{doing} {path} failed: {source}")]
     Io {

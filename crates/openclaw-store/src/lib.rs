@@ -1,8 +1,10 @@
-//! Ratings on disk: durable before they are acknowledged, with item statistics that always equal a recount.
+//! Ratings kept: durable before they are acknowledged, with item statistics that always equal a recount.
 //!
 //! [`Store`] keeps one current rating per user and item (the newest timestamp wins, a tie goes to the later
 //! arrival) and the count, mean, histogram and Bayesian average of every item. [`Store::put`] answers once
-//! the bytes are synced; batches that arrive together share one sync. How and why: `docs/adr/0003-embedded-store.md`.
+//! they are durable; batches that arrive together share one sync. The ratings lie in a folder ([`Store::open`]) or in
+//! a database that speaks PostgreSQL's wire protocol ([`Store::connect`]), and callers need not care which. How and
+//! why: `docs/adr/0003-embedded-store.md`.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -26,16 +28,19 @@
 
 mod cursor;
 mod deletion;
+mod embedded;
 mod engine;
 mod error;
 mod folder;
 mod layout;
 mod metering;
+mod postgres;
 mod queue;
 mod ranking;
 mod rating;
 mod recount;
 mod settings;
+mod shared;
 mod staging;
 mod store;
 mod tally;
@@ -50,6 +55,7 @@ pub use ranking::ItemOrder;
 pub use rating::{ID_BYTES_MAX, NewRating, Put, Rating, ScoreScale};
 pub use recount::Recount;
 pub use settings::StoreSettings;
-pub use store::{Health, PAGE_RATINGS_MAX, Store};
+pub use shared::Health;
+pub use store::{PAGE_RATINGS_MAX, Store};
 pub use tally::ItemStats;
 pub use toplist::ItemsPage;

@@ -3,6 +3,7 @@
 //! Scores are kept as whole millionths. Sums of floats depend on their order, so statistics kept
 //! incrementally would drift from a recount; sums of integers never do.
 
+use std::fmt;
 use std::num::NonZeroU16;
 
 /// Millionths per point of score.
@@ -132,6 +133,12 @@ impl ScoreScale {
     /// The middle of the scale: what an item without any rating is assumed to deserve.
     pub(crate) fn midpoint(&self) -> f64 {
         f64::midpoint(self.score_min(), self.score_max())
+    }
+}
+
+impl fmt::Display for ScoreScale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {} in {} bins", self.score_min(), self.score_max(), self.bins)
     }
 }
 

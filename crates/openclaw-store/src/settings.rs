@@ -24,11 +24,13 @@ pub struct StoreSettings {
     pub commit_ratings_max: usize,
     /// How long to wait between two attempts to write again after a failure: 1 s.
     pub retry_interval: Duration,
-    /// Memory for blocks read from disk, in bytes: 64 MiB.
+    /// Memory for blocks read from disk by the embedded store, in bytes: 64 MiB.
     pub cache_bytes: u64,
     /// How much of each kind of record is gathered in memory before it is written out sorted, in bytes:
     /// 8 MiB. Fixed when a store is created. More makes writing cheaper and start-up after a crash longer.
     pub memtable_bytes: u64,
+    /// How many connections read from a database at a time: 8. One more writes.
+    pub connections_max: u32,
 }
 
 impl Default for StoreSettings {
@@ -41,6 +43,7 @@ impl Default for StoreSettings {
             retry_interval: Duration::from_secs(1),
             cache_bytes: 64 * 1024 * 1024,
             memtable_bytes: 8 * 1024 * 1024,
+            connections_max: 8,
         }
     }
 }
@@ -59,6 +62,9 @@ impl StoreSettings {
         }
         if self.memtable_bytes < 4096 {
             return Err(format!("memtable_bytes must be at least 4096, not {}", self.memtable_bytes));
+        }
+        if self.connections_max == 0 {
+            return Err("connections_max must be at least 1".to_owned());
         }
         if self.retry_interval.is_zero() {
             return Err("retry_interval must be longer than 0".to_owned());

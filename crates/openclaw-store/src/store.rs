@@ -4,42 +4,30 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::cursor::{Cursor, List};
+use crate::embedded::Embedded;
 use crate::engine::{Engine, Page};
 use crate::error::{OpenError, PutError, ReadError};
-use crate::folder::Folder;
 use crate::layout::Mark;
 use crate::metering;
-use crate::queue::{DeleteJob, Incoming, Job, PutJob, Queue};
+use crate::postgres::Postgres;
+use crate::queue::{DeleteJob, Incoming, Job, PutJob};
 use crate::ranking::ItemOrder;
 use crate::rating::{NewRating, Put, Rating, ScoreScale, check_id};
 use crate::recount::{self, Recount};
 use crate::settings::StoreSettings;
+use crate::shared::{Health, Shared};
 use crate::tally::ItemStats;
 use crate::toplist::ItemsPage;
-use crate::writer;
+use crate::writer::{self, Commits};
 
 /// The most ratings or items one page holds.
 pub const PAGE_RATINGS_MAX: usize = 1_000;
 
-/// Whether ratings can be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Health {
-    /// Everything works.
-    Ready,
-    /// Writing failed; ratings are refused until it works again, which is tried by itself.
-    Refusing {
-        /// What failed, in a sentence for operators.
-        reason: Arc<str>,
-    },
-    /// The store was closed.
-    Closed,
-}
-
-/// Ratings on disk, and the statistics of their items.
+/// Durable ratings, and the statistics of their items.
 ///
 /// A handle is cheap to clone. The store ends with [`Store::close`], or when the last handle goes, which
 /// waits for the ratings already taken.
@@ -51,18 +39,15 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
+    kept: Kept,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the handle and the writer share.
+/// Where the ratings are.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) folder: Folder,
-    pub(crate) settings: StoreSettings,
-    pub(crate) queue: Queue,
-    /// `None` while it is being reopened and after closing.
-    pub(crate) engine: RwLock<Option<Engine>>,
-    health: Mutex<Health>,
+enum Kept {
+    Folder(Arc<Embedded>),
+    Database(Postgres),
 }
 
 impl Store {
@@ -73,31 +58,39 @@ impl Store {
     /// [`OpenError`], each a sentence that says what to do.
     pub fn open(folder: &Path, settings: StoreSettings) -> Result<Self, OpenError> {
         settings.check().map_err(OpenError::Settings)?;
-        let folder = Folder::acquire(folder)?;
-        folder.prepare(&settings)?;
-        let engine = folder.open_engine(&settings)?;
-        let damaged = |error: ReadError| folder.corrupted(error.to_string());
-        check_scale(&folder, &engine.scale().map_err(damaged)?, &settings.scale)?;
-        metering::opened(engine.totals().map_err(damaged)?.count());
-        let shared = Arc::new(Shared {
-            folder,
-            queue: Queue::new(settings.queue_ratings_max),
-            settings,
-            engine: RwLock::new(Some(engine)),
-            health: Mutex::new(Health::Ready),
+        let (embedded, ratings) = Embedded::open(folder, &settings)?;
+        let embedded = Arc::new(embedded);
+        let kept = Kept::Folder(Arc::clone(&embedded));
+        Self::start(settings, kept, embedded, ratings)
+    }
+
+    /// Connects to a database that speaks PostgreSQL's wire protocol, as `postgres://user:password@host/database`,
+    /// and makes the store's tables in it where there are none. Any number of services may share one database.
+    ///
+    /// What the URL holds is in no log and no error; host, port and database are.
+    ///
+    /// # Errors
+    /// [`OpenError`], each a sentence that says what to do.
+    pub async fn connect(url: &str, settings: StoreSettings) -> Result<Self, OpenError> {
+        settings.check().map_err(OpenError::Settings)?;
+        let (postgres, link, ratings) = Postgres::connect(url, &settings).await?;
+        Self::start(settings, Kept::Database(postgres), link, ratings)
+    }
+
+    fn start(
+        settings: StoreSettings,
+        kept: Kept,
+        mut backend: impl Commits + Send + 'static,
+        ratings: u64,
+    ) -> Result<Self, OpenError> {
+        metering::opened(ratings);
+        let shared = Arc::new(Shared::new(settings));
+        let writer = std::thread::Builder::new().name("store-writer".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || writer::run(&shared, &mut backend)
         });
-        let writer = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn({
-                let shared = Arc::clone(&shared);
-                move || writer::run(&shared)
-            })
-            .map_err(|source| OpenError::Io {
-                doing: "starting the writer of",
-                path: shared.folder.path().to_owned(),
-                source,
-            })?;
-        Ok(Self { inner: Arc::new(Inner { shared, writer: Mutex::new(Some(writer)) }) })
+        let writer = Mutex::new(Some(writer.map_err(OpenError::Thread)?));
+        Ok(Self { inner: Arc::new(Inner { shared, kept, writer }) })
     }
 
     /// Stores a batch, all of it or nothing, and answers once it is on disk, rating by rating in order.
@@ -144,13 +137,17 @@ impl Store {
     /// [`ReadError`].
     pub async fn item(&self, item_id: &str) -> Result<Option<ItemStats>, ReadError> {
         check_id("item id", item_id).map_err(ReadError::InvalidId)?;
+        let embedded = match &self.inner.kept {
+            Kept::Folder(embedded) => embedded,
+            Kept::Database(postgres) => return self.guard(postgres.item(item_id)).await,
+        };
         let item_id = item_id.to_owned();
         let StoreSettings { scale, prior_ratings, .. } = self.inner.shared.settings;
-        self.read(move |engine| {
+        let read = move |engine: &Engine| {
             let found = engine.tally_and_totals(&item_id)?;
             Ok(found.and_then(|(tally, all)| tally.stats(&all, &scale, prior_ratings)))
-        })
-        .await
+        };
+        embedded.read(&self.inner.shared, read).await
     }
 
     /// A user's current rating of an item.
@@ -161,8 +158,12 @@ impl Store {
         check_id("user id", user_id)
             .and_then(|()| check_id("item id", item_id))
             .map_err(ReadError::InvalidId)?;
+        let embedded = match &self.inner.kept {
+            Kept::Folder(embedded) => embedded,
+            Kept::Database(postgres) => return self.guard(postgres.rating(user_id, item_id)).await,
+        };
         let (user_id, item_id) = (user_id.to_owned(), item_id.to_owned());
-        self.read(move |engine| {
+        let read = move |engine: &Engine| {
             let mark = engine.mark(&user_id, &item_id)?;
             Ok(mark.map(|Mark { score, timestamp_ms }| Rating {
                 user_id,
@@ -170,8 +171,8 @@ impl Store {
                 score: score.to_score(),
                 timestamp_ms,
             }))
-        })
-        .await
+        };
+        embedded.read(&self.inner.shared, read).await
     }
 
     /// A page of a user's ratings, ordered by item id. `limit` is brought into 1 to
@@ -210,9 +211,13 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub async fn ratings(&self, after: Option<&Cursor>, limit: usize) -> Result<Page, ReadError> {
-        let after = after.cloned();
         let limit = limit.clamp(1, PAGE_RATINGS_MAX);
-        self.read(move |engine| engine.page_of_all(after.as_ref(), limit)).await
+        let embedded = match &self.inner.kept {
+            Kept::Folder(embedded) => embedded,
+            Kept::Database(postgres) => return self.guard(postgres.page_of_all(after, limit)).await,
+        };
+        let after = after.cloned();
+        embedded.read(&self.inner.shared, move |engine| engine.page_of_all(after.as_ref(), limit)).await
     }
 
     /// A page of the items in a descending order, ties by ascending item id. `limit` is brought into 1 to
@@ -235,10 +240,15 @@ impl Store {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<ItemsPage, ReadError> {
-        let after = after.cloned();
         let limit = limit.clamp(1, PAGE_RATINGS_MAX);
-        let settings = self.inner.shared.settings.clone();
-        self.read(move |engine| engine.top_lists.page(engine, order, after.as_ref(), limit, &settings)).await
+        let embedded = match &self.inner.kept {
+            Kept::Folder(embedded) => embedded,
+            Kept::Database(postgres) => return self.guard(postgres.top_items(order, after, limit)).await,
+        };
+        let (after, settings) = (after.cloned(), self.inner.shared.settings.clone());
+        let read =
+            move |engine: &Engine| engine.top_lists.page(engine, order, after.as_ref(), limit, &settings);
+        embedded.read(&self.inner.shared, read).await
     }
 
     /// How many current ratings there are.
@@ -246,7 +256,12 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub async fn ratings_total(&self) -> Result<u64, ReadError> {
-        self.read(|engine| Ok(engine.totals()?.count())).await
+        match &self.inner.kept {
+            Kept::Folder(embedded) => {
+                embedded.read(&self.inner.shared, |engine| Ok(engine.totals()?.count())).await
+            }
+            Kept::Database(postgres) => self.guard(postgres.ratings_total()).await,
+        }
     }
 
     /// Counts everything anew and compares it with the statistics kept. Reads the whole store.
@@ -255,7 +270,13 @@ impl Store {
     /// [`ReadError`].
     pub async fn recount(&self) -> Result<Recount, ReadError> {
         let scale = self.inner.shared.settings.scale;
-        self.read(move |engine| recount::recount(engine, &scale)).await
+        match &self.inner.kept {
+            Kept::Folder(embedded) => {
+                let read = move |engine: &Engine| recount::recount(engine, &scale);
+                embedded.read(&self.inner.shared, read).await
+            }
+            Kept::Database(postgres) => self.guard(postgres.recount()).await,
+        }
     }
 
     /// Whether ratings can be stored.
@@ -276,6 +297,9 @@ impl Store {
         let inner = Arc::clone(&self.inner);
         // Only a runtime that is shutting down refuses; then the last handle closes as it goes.
         let _ = tokio::task::spawn_blocking(move || inner.close()).await;
+        if let Kept::Database(postgres) = &self.inner.kept {
+            postgres.close().await;
+        }
     }
 
     async fn page(
@@ -285,26 +309,21 @@ impl Store {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, ReadError> {
-        let (of, after) = (of.to_owned(), after.cloned());
         let limit = limit.clamp(1, PAGE_RATINGS_MAX);
-        self.read(move |engine| engine.page(list, &of, after.as_ref(), limit)).await
+        let embedded = match &self.inner.kept {
+            Kept::Folder(embedded) => embedded,
+            Kept::Database(postgres) => return self.guard(postgres.page(list, of, after, limit)).await,
+        };
+        let (of, after) = (of.to_owned(), after.cloned());
+        embedded.read(&self.inner.shared, move |engine| engine.page(list, &of, after.as_ref(), limit)).await
     }
 
-    /// Reads on a thread that may wait for the disk.
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Engine) -> Result<T, ReadError> + Send + 'static,
-    ) -> Result<T, ReadError> {
-        let shared = Arc::clone(&self.inner.shared);
-        let task = tokio::task::spawn_blocking(move || {
-            let engine = shared.engine.read();
-            match (engine.as_ref(), shared.health()) {
-                (Some(engine), _) => read(engine),
-                (None, Health::Refusing { reason }) => Err(ReadError::Unavailable { reason }),
-                (None, Health::Ready | Health::Closed) => Err(ReadError::Closed),
-            }
-        });
-        task.await.unwrap_or_else(|error| Err(ReadError::Engine(format!("the read did not finish: {error}"))))
+    /// Reads from a database unless the store is closed: its connections may outlive that by a moment.
+    async fn guard<T>(&self, read: impl Future<Output = Result<T, ReadError>>) -> Result<T, ReadError> {
+        match self.health() {
+            Health::Closed => Err(ReadError::Closed),
+            Health::Ready | Health::Refusing { .. } => read.await,
+        }
     }
 }
 
@@ -316,48 +335,17 @@ impl Inner {
         let Some(running) = writer.take() else { return };
         // A writer that panicked has said so by refusing.
         let _ = running.join();
-        let orderly = self.shared.health() == Health::Ready;
+        let before = self.shared.health();
         self.shared.set_health(Health::Closed);
-        drop(self.shared.engine.write().take());
-        self.shared.folder.release(orderly);
+        if let Kept::Folder(embedded) = &self.kept {
+            embedded.close(&before);
+        }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-impl Shared {
-    pub(crate) fn health(&self) -> Health {
-        self.health.lock().clone()
-    }
-
-    pub(crate) fn set_health(&self, health: Health) {
-        metering::refusing(matches!(health, Health::Refusing { .. }));
-        *self.health.lock() = health;
-    }
-
-    pub(crate) fn start_refusing(&self, reason: Arc<str>) {
-        self.set_health(Health::Refusing { reason });
-    }
-
-    /// Hands a job to the writer, or says at once why not.
-    fn enqueue(&self, job: Job) -> Result<(), PutError> {
-        match self.health() {
-            Health::Ready => self.queue.push(job),
-            Health::Closed => Err(PutError::Closed),
-            Health::Refusing { reason } => Err(PutError::Refusing { reason }),
-        }
-    }
-
-    /// Why ratings are refused, while they are.
-    pub(crate) fn refusing(&self) -> Option<Arc<str>> {
-        match &*self.health.lock() {
-            Health::Refusing { reason } => Some(Arc::clone(reason)),
-            Health::Ready | Health::Closed => None,
-        }
     }
 }
 
@@ -375,18 +363,4 @@ fn check(ratings: Vec<NewRating>, scale: &ScoreScale) -> Result<Vec<Incoming>, P
         Err(problem) => Err(PutError::Invalid { index, problem }),
     };
     ratings.into_iter().enumerate().map(check_one).collect()
-}
-
-fn check_scale(folder: &Folder, made_for: &ScoreScale, asked: &ScoreScale) -> Result<(), OpenError> {
-    if made_for == asked {
-        return Ok(());
-    }
-    let name = |scale: &ScoreScale| {
-        format!("{} to {} in {} bins", scale.score_min(), scale.score_max(), scale.bins())
-    };
-    Err(OpenError::ScaleChanged {
-        folder: folder.path().to_owned(),
-        made_for: name(made_for),
-        asked: name(asked),
-    })
 }

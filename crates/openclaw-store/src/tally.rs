@@ -14,6 +14,13 @@ pub(crate) struct Tally {
     pub(crate) histogram: Vec<u64>,
 }
 
+/// What a commit does to a tally, where others may change it at the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TallyChange {
+    pub(crate) sum_micros: i128,
+    histogram: Vec<i64>,
+}
+
 /// What readers see of an item's ratings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemStats {
@@ -49,6 +56,14 @@ impl Tally {
         }
     }
 
+    /// Makes the changes of a commit.
+    pub(crate) fn apply(&mut self, change: &TallyChange) {
+        self.sum_micros += change.sum_micros;
+        for (bin, change) in self.histogram.iter_mut().zip(&change.histogram) {
+            *bin = bin.saturating_add_signed(*change);
+        }
+    }
+
     /// How many ratings are counted.
     pub(crate) fn count(&self) -> u64 {
         self.histogram.iter().sum()
@@ -64,15 +79,48 @@ impl Tally {
 
     /// The statistics as readers see them, given the tally of all ratings; `None` without ratings.
     pub(crate) fn stats(&self, all: &Tally, scale: &ScoreScale, prior_ratings: u32) -> Option<ItemStats> {
+        self.stats_beside(all.mean().unwrap_or_else(|| scale.midpoint()), prior_ratings)
+    }
+
+    /// The statistics as readers see them, given the mean of all ratings; `None` without ratings.
+    pub(crate) fn stats_beside(&self, prior_mean: f64, prior_ratings: u32) -> Option<ItemStats> {
         let mean = self.mean()?;
         let count = self.count();
-        let prior_mean = all.mean().unwrap_or_else(|| scale.midpoint());
         Some(ItemStats {
             count,
             mean,
             bayesian_average: bayesian_average(count, self.sum_micros, prior_mean, prior_ratings),
             histogram: self.histogram.clone(),
         })
+    }
+}
+
+impl TallyChange {
+    /// Changes nothing.
+    pub(crate) fn none(scale: &ScoreScale) -> Self {
+        Self { sum_micros: 0, histogram: vec![0; scale.bins()] }
+    }
+
+    /// Counts one rating more.
+    pub(crate) fn add(&mut self, score: Micros, scale: &ScoreScale) {
+        self.count(score, scale, 1);
+    }
+
+    /// Counts one rating less.
+    pub(crate) fn remove(&mut self, score: Micros, scale: &ScoreScale) {
+        self.count(score, scale, -1);
+    }
+
+    fn count(&mut self, score: Micros, scale: &ScoreScale, times: i64) {
+        self.sum_micros += i128::from(score.0) * i128::from(times);
+        if let Some(bin) = self.histogram.get_mut(scale.bin_of(score)) {
+            *bin += times;
+        }
+    }
+
+    /// How many ratings more there are.
+    pub(crate) fn ratings(&self) -> i64 {
+        self.histogram.iter().sum()
     }
 }
 

@@ -5,39 +5,87 @@
 //! fast: while one sync runs, the next group gathers. Locks per item with a sync per caller lost: a disk
 //! does a few hundred to a few thousand syncs a second, whoever asks.
 //!
-//! After a failure the engine trusts nothing and takes no more writes. The writer then refuses ratings
-//! with the reason, proves every so often that the disk takes bytes again, and reopens the engine, which
-//! goes back to what was synced. Readers go on with the old engine until that moment.
+//! After a failure the writer refuses ratings with the reason, and tries every so often whether the backend
+//! works again. What a commit and a recovery are is the backend's matter: [`Commits`].
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::deletion::delete_some;
-use crate::error::{PutError, ReadError};
+use crate::error::PutError;
 use crate::metering;
 use crate::queue::{DeleteJob, Job, PutJob, Taken};
 use crate::rating::Put;
-use crate::staging::{CommitError, Staging};
-use crate::store::{Health, Shared};
+use crate::shared::{Health, Shared};
 
-/// How long the idle writer sleeps before it looks around.
-const IDLE: Duration = Duration::from_secs(3600);
+/// Where the writer's commits go. Called from the writer's thread, where waiting is allowed.
+pub(crate) trait Commits {
+    /// Stores batches in their order, all of them or none, and returns once that is durable.
+    fn commit(&mut self, jobs: &[PutJob]) -> Result<Committed, CommitError>;
+
+    /// Deletes up to so many ratings of a user, and returns once that is durable.
+    fn delete_some(&mut self, user_id: &str, ratings_max: usize) -> Result<Deleted, CommitError>;
+
+    /// Tries to bring the backend back after a failure.
+    fn recover(&mut self) -> Result<(), String>;
+
+    /// How often to call [`Commits::check`] while nothing is to be written.
+    fn check_interval(&self) -> Duration;
+
+    /// Whether writing would work, as far as can be told without it.
+    fn check(&mut self) -> Result<(), String>;
+
+    /// Where the ratings are, for operators.
+    fn place(&self) -> String;
+}
+
+/// A commit that is durable.
+pub(crate) struct Committed {
+    /// What became of each batch's ratings.
+    pub(crate) puts: Vec<Vec<Put>>,
+    pub(crate) stored: u64,
+    pub(crate) superseded: u64,
+    /// How many current ratings there are.
+    pub(crate) current: u64,
+}
+
+/// A part of a deletion that is durable.
+pub(crate) struct Deleted {
+    /// How many ratings went.
+    pub(crate) ratings: usize,
+    /// Whether the user may have more.
+    pub(crate) more: bool,
+    /// How many current ratings of all users there are.
+    pub(crate) current: u64,
+}
+
+/// Why nothing was committed.
+pub(crate) enum CommitError {
+    /// Something in a batch, or what is kept about it, is at fault; nothing was written.
+    Batch(String),
+    /// The backend takes no more writes; whether these were made is unknown.
+    Backend(String),
+}
 
 /// Runs until the queue is closed and empty.
-pub(crate) fn run(shared: &Shared) {
+pub(crate) fn run(shared: &Shared, backend: &mut impl Commits) {
     let _gone = SayGone(shared);
     loop {
         let refusing = shared.refusing();
-        let timeout = if refusing.is_some() { shared.settings.retry_interval } else { IDLE };
-        let taken = shared.queue.take(shared.settings.commit_ratings_max, timeout);
+        let pause =
+            if refusing.is_some() { shared.settings.retry_interval } else { backend.check_interval() };
+        let taken = shared.queue.take(shared.settings.commit_ratings_max, pause);
         metering::waiting(shared.queue.ratings_waiting());
         match (taken, refusing) {
             (Taken::Closed, _) => return,
-            (Taken::Jobs(jobs), None) => work_through(shared, jobs),
+            (Taken::Jobs(jobs), None) => work_through(shared, backend, jobs),
             (Taken::Jobs(jobs), Some(reason)) => refuse(jobs, &PutError::Refusing { reason }),
-            (Taken::Nothing, None) => {}
-            (Taken::Nothing, Some(_)) => try_again(shared),
+            (Taken::Nothing, None) => {
+                if let Err(reason) = backend.check() {
+                    start_refusing(shared, backend, reason);
+                }
+            }
+            (Taken::Nothing, Some(before)) => try_again(shared, backend, &before),
         }
     }
 }
@@ -54,39 +102,22 @@ impl Drop for SayGone<'_> {
     }
 }
 
-/// Why a group was not committed.
-enum GroupError {
-    /// Something could not be read, before anything was written.
-    Read(ReadError),
-    /// Writing or syncing failed; the engine takes no more writes.
-    Write(String),
-}
-
-impl From<CommitError> for GroupError {
-    fn from(error: CommitError) -> Self {
-        match error {
-            CommitError::Read(error) => Self::Read(error),
-            CommitError::Write(error) => Self::Write(explain(&error)),
-        }
-    }
-}
-
 /// Batches next to each other share a commit; a deletion stands by itself, after all that came before it.
-fn work_through(shared: &Shared, jobs: Vec<Job>) {
+fn work_through(shared: &Shared, backend: &mut impl Commits, jobs: Vec<Job>) {
     let mut group = Vec::with_capacity(jobs.len());
     for job in jobs {
         match job {
             Job::Put(put) => group.push(put),
             Job::Delete(deletion) => {
-                commit(shared, std::mem::take(&mut group));
-                delete(shared, deletion);
+                commit(shared, backend, std::mem::take(&mut group));
+                delete(shared, backend, deletion);
             }
         }
     }
-    commit(shared, group);
+    commit(shared, backend, group);
 }
 
-fn commit(shared: &Shared, jobs: Vec<PutJob>) {
+fn commit(shared: &Shared, backend: &mut impl Commits, jobs: Vec<PutJob>) {
     if jobs.is_empty() {
         return;
     }
@@ -94,82 +125,84 @@ fn commit(shared: &Shared, jobs: Vec<PutJob>) {
         return refuse_puts(jobs, &PutError::Refusing { reason });
     }
     let started = Instant::now();
-    match guarded(|| commit_group(shared, &jobs, started)) {
-        Ok(results) => {
-            for (job, result) in jobs.into_iter().zip(results) {
+    match guarded(|| backend.commit(&jobs)) {
+        Ok(Committed { puts, stored, superseded, current }) => {
+            metering::committed(stored, superseded, started.elapsed(), current);
+            for (job, puts) in jobs.into_iter().zip(puts) {
                 // A caller that went away does not need the answer; its ratings are stored all the same.
-                let _ = job.reply.send(Ok(result));
+                let _ = job.reply.send(Ok(puts));
             }
         }
         // One damaged record must not take its neighbours in the group down with it.
-        Err(GroupError::Read(_)) if jobs.len() > 1 => {
+        Err(CommitError::Batch(_)) if jobs.len() > 1 => {
             for job in jobs {
-                commit(shared, vec![job]);
+                commit(shared, backend, vec![job]);
             }
         }
-        Err(error) => refuse_puts(jobs, &failed(shared, error)),
+        Err(error) => refuse_puts(jobs, &failed(shared, backend, error)),
     }
 }
 
-fn commit_group(shared: &Shared, jobs: &[PutJob], started: Instant) -> Result<Vec<Vec<Put>>, GroupError> {
-    let engine = shared.engine.read();
-    let Some(engine) = engine.as_ref() else { return Err(closed()) };
-    let mut staging = Staging::new(engine, shared.settings.scale).map_err(GroupError::Read)?;
-    let mut results = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        let puts: Result<Vec<_>, _> = job.ratings.iter().map(|rating| staging.put(rating)).collect();
-        results.push(puts.map_err(GroupError::Read)?);
-    }
-    let (stored, superseded) = (staging.stored, staging.superseded);
-    let current = staging.commit()?;
-    metering::committed(stored, superseded, started.elapsed(), current);
-    Ok(results)
-}
-
-fn delete(shared: &Shared, DeleteJob { user_id, reply }: DeleteJob) {
+fn delete(shared: &Shared, backend: &mut impl Commits, DeleteJob { user_id, reply }: DeleteJob) {
     let answer = match shared.refusing() {
         Some(reason) => Err(PutError::Refusing { reason }),
-        None => guarded(|| delete_all(shared, &user_id)).map_err(|error| failed(shared, error)),
+        None => {
+            guarded(|| delete_all(shared, backend, &user_id)).map_err(|error| failed(shared, backend, error))
+        }
     };
     let _ = reply.send(answer);
 }
 
 /// Deletes commit by commit; whoever reads in between finds a part of them gone.
-fn delete_all(shared: &Shared, user_id: &str) -> Result<u64, GroupError> {
+fn delete_all(shared: &Shared, backend: &mut impl Commits, user_id: &str) -> Result<u64, CommitError> {
+    let ratings_max = shared.settings.commit_ratings_max;
     let mut deleted = 0;
     loop {
-        let engine = shared.engine.read();
-        let Some(engine) = engine.as_ref() else { return Err(closed()) };
-        let ratings_max = shared.settings.commit_ratings_max;
-        let (some, current) = delete_some(engine, &shared.settings.scale, user_id, ratings_max)?;
-        metering::deleted(some as u64, current);
-        deleted += some as u64;
-        if some < ratings_max {
+        let Deleted { ratings, more, current } = backend.delete_some(user_id, ratings_max)?;
+        metering::deleted(ratings as u64, current);
+        deleted += ratings as u64;
+        if !more {
             return Ok(deleted);
         }
     }
 }
 
-/// The engine asserts what it expects of its files; that must not end the writer.
-fn guarded<T>(work: impl FnOnce() -> Result<T, GroupError>) -> Result<T, GroupError> {
-    let panicked = |_| Err(GroupError::Write("the storage engine panicked".to_owned()));
+/// An engine asserts what it expects of its files; that must not end the writer.
+fn guarded<T>(work: impl FnOnce() -> Result<T, CommitError>) -> Result<T, CommitError> {
+    let panicked = |_| Err(CommitError::Backend("the storage engine panicked".to_owned()));
     std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)
 }
 
-fn closed() -> GroupError {
-    GroupError::Write("the engine is closed".into())
+/// What to answer; where the backend failed, nothing is taken from here on.
+fn failed(shared: &Shared, backend: &impl Commits, error: CommitError) -> PutError {
+    match error {
+        CommitError::Batch(reason) => PutError::Failed { reason: reason.into() },
+        CommitError::Backend(reason) => {
+            metering::commit_failed();
+            PutError::Failed { reason: start_refusing(shared, backend, reason) }
+        }
+    }
 }
 
-/// What to answer; where writing failed, nothing is taken from here on.
-fn failed(shared: &Shared, error: GroupError) -> PutError {
-    match error {
-        GroupError::Read(error) => PutError::Failed { reason: error.to_string().into() },
-        GroupError::Write(reason) => {
-            let reason: Arc<str> = reason.into();
-            tracing::error!(%reason, folder = %shared.folder.path().display(), "ratings are refused until the folder can be written again");
-            metering::commit_failed();
-            shared.start_refusing(Arc::clone(&reason));
-            PutError::Failed { reason }
+fn start_refusing(shared: &Shared, backend: &impl Commits, reason: String) -> Arc<str> {
+    let reason: Arc<str> = reason.into();
+    tracing::error!(%reason, store = %backend.place(), "ratings are refused until they can be written again");
+    shared.start_refusing(Arc::clone(&reason));
+    reason
+}
+
+fn try_again(shared: &Shared, backend: &mut impl Commits, before: &str) {
+    match backend.recover() {
+        Ok(()) => {
+            tracing::info!(store = %backend.place(), "ratings are stored again");
+            shared.set_health(Health::Ready);
+        }
+        Err(reason) => {
+            // Said again only where it is something else: an outage of an hour is not 3,600 errors.
+            if reason != before {
+                tracing::error!(%reason, store = %backend.place(), "the store does not come back yet");
+            }
+            shared.start_refusing(reason.into());
         }
     }
 }
@@ -190,49 +223,5 @@ fn refuse_puts(jobs: Vec<PutJob>, error: &PutError) {
     for job in jobs {
         metering::refused(reason, job.ratings.len());
         let _ = job.reply.send(Err(error.clone()));
-    }
-}
-
-/// Reopens the engine once the folder takes bytes again.
-fn try_again(shared: &Shared) {
-    if let Err(error) = shared.folder.probe() {
-        shared.start_refusing(explain_io(&error).into());
-        return;
-    }
-    // Waits for the readers of the moment, which are short, and keeps new ones waiting until reopened.
-    let mut engine = shared.engine.write();
-    *engine = None;
-    match shared.folder.open_engine(&shared.settings) {
-        Ok(reopened) => {
-            *engine = Some(reopened);
-            drop(engine);
-            tracing::info!(folder = %shared.folder.path().display(), "ratings are stored again");
-            shared.set_health(Health::Ready);
-        }
-        Err(error) => {
-            drop(engine);
-            tracing::error!(%error, "the store could not be reopened");
-            shared.start_refusing(error.to_string().into());
-        }
-    }
-}
-
-/// One sentence for what the engine reports as a debug dump.
-fn explain(error: &fjall::Error) -> String {
-    match error {
-        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => explain_io(error),
-        fjall::Error::Poisoned => {
-            "the storage engine met a write error in the background and takes no more writes".to_owned()
-        }
-        other => other.to_string(),
-    }
-}
-
-fn explain_io(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            format!("the disk is full ({error}); free space and writing resumes by itself")
-        }
-        _ => format!("writing to the disk failed ({error})"),
     }
 }

@@ -15,7 +15,7 @@ struct Embedded {
 }
 
 impl Backend for Embedded {
-    fn fresh() -> Self {
+    async fn fresh() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
@@ -24,24 +24,7 @@ impl Backend for Embedded {
     }
 }
 
-behaviour_suite!(
-    Embedded: newest_timestamp_wins_and_a_tie_goes_to_the_later_arrival,
-    one_batch_sees_its_own_earlier_ratings,
-    invalid_rating_stores_nothing_of_its_batch,
-    ids_may_hold_any_text,
-    pages_survive_writes_between_them,
-    last_page_of_exactly_the_limit_has_no_next,
-    everything_is_there_after_reopening,
-    concurrent_writers_lose_nothing,
-    bayesian_average_is_pulled_toward_the_mean_of_all,
-    batch_larger_than_the_queue_is_refused_as_such,
-    deleted_user_leaves_no_trace_in_any_list_or_statistic,
-    deletion_takes_what_was_queued_before_it_and_nothing_after,
-    top_items_come_in_the_order_of_their_statistics,
-    pages_of_items_put_together_are_the_list,
-    item_that_keeps_its_place_is_listed_once_whatever_else_moves,
-    pages_of_all_ratings_hold_each_once,
-);
+behaviour_suite!(Embedded);
 
 fn open(folder: &Path) -> Result<Store, OpenError> {
     Store::open(folder, StoreSettings::default())

@@ -2,7 +2,7 @@
 //!
 //! Three builds in all: a check build for clippy and the documentation, a test build, and the loom models' own.
 
-use super::{Setting, Step, Verdict, deny, loom, onnx, tools};
+use super::{Setting, Step, Verdict, deny, loom, onnx, postgres, tools};
 use crate::process::{self, cargo};
 use anyhow::Result;
 
@@ -15,6 +15,7 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "tests", run: tests },
     Step { name: "doctests", run: doctests },
     Step { name: "onnx", run: onnx::check },
+    Step { name: "postgres", run: postgres::check },
     Step { name: "loom", run: loom::check },
     Step { name: "deny", run: deny::check_offline },
     Step { name: "advisories", run: deny::check_advisories },

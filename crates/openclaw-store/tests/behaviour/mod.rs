@@ -1,25 +1,48 @@
 //! What every backend of the store must do, written once. A backend joins with a [`Backend`] and one line
-//! of [`behaviour_suite`]; nothing below knows where the ratings are kept.
+//! of `behaviour_suite!`; nothing below knows where the ratings are kept.
 
 use openclaw_store::{ItemOrder, NewRating, Put, PutError, ReadError, ScoreScale, Store, StoreSettings};
 
 /// A place where stores live, fresh for each test.
 pub(crate) trait Backend {
     /// A place that holds no ratings yet.
-    fn fresh() -> Self;
+    async fn fresh() -> Self;
     /// Opens the store of this place with these settings; what was acknowledged before is in it.
     async fn open(&self, settings: StoreSettings) -> Store;
 }
 
 /// Makes every behaviour a test of one backend.
 macro_rules! behaviour_suite {
-    ($backend:ty: $($behaviour:ident),+ $(,)?) => {
-        $(
+    (@each $attributes:tt $backend:ty: $($behaviour:ident),+ $(,)?) => {
+        $($crate::behaviour::behaviour_suite!(@one $attributes $backend: $behaviour);)+
+    };
+    (@one [$(#[$attribute:meta])*] $backend:ty: $behaviour:ident) => {
+            $(#[$attribute])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
-                $crate::behaviour::$behaviour(&<$backend as $crate::behaviour::Backend>::fresh()).await;
+                $crate::behaviour::$behaviour(&<$backend as $crate::behaviour::Backend>::fresh().await).await;
             }
-        )+
+    };
+    ($(#[$attribute:meta])* $backend:ty) => {
+        $crate::behaviour::behaviour_suite!(@each
+            [$(#[$attribute])*] $backend:
+            newest_timestamp_wins_and_a_tie_goes_to_the_later_arrival,
+            one_batch_sees_its_own_earlier_ratings,
+            invalid_rating_stores_nothing_of_its_batch,
+            ids_may_hold_any_text,
+            pages_survive_writes_between_them,
+            last_page_of_exactly_the_limit_has_no_next,
+            everything_is_there_after_reopening,
+            concurrent_writers_lose_nothing,
+            bayesian_average_is_pulled_toward_the_mean_of_all,
+            batch_larger_than_the_queue_is_refused_as_such,
+            deleted_user_leaves_no_trace_in_any_list_or_statistic,
+            deletion_takes_what_was_queued_before_it_and_nothing_after,
+            top_items_come_in_the_order_of_their_statistics,
+            pages_of_items_put_together_are_the_list,
+            item_that_keeps_its_place_is_listed_once_whatever_else_moves,
+            pages_of_all_ratings_hold_each_once,
+        );
     };
 }
 pub(crate) use behaviour_suite;
