@@ -7,12 +7,11 @@ use axum::response::Response;
 use openclaw_admin::body::{content_type, read_body};
 use openclaw_admin::openapi::{AccessProblems, BodyProblems};
 use openclaw_admin::reply::ProblemReply;
-use openclaw_collector::Clock;
+use openclaw_collector::{Clock, Hints};
 use openclaw_protocol::{BodyForm, Problem, ProblemKind, Rating, RatingWire, parse_ratings};
 use utoipa::ToSchema;
 
 use crate::batch_reply::{BatchBody, ItemResult, batch_reply};
-use crate::hints::{self, Hints};
 use crate::idempotency::{Begun, IdempotencyKey, InvalidKey, Patience, Request as KeyedRequest};
 use crate::service::RatingService;
 use crate::taking::{Arrived, SingleBody, take_once};
@@ -141,7 +140,7 @@ pub(crate) async fn post_ratings(
     let body = read_body(body, settings.body_bytes_max, settings.body_timeout).await?;
     let (mut items, single) = parse_ratings(&body, form, settings.batch_max, arrival_ms, &settings.rules)?;
     for rating in items.iter_mut().flatten() {
-        hints::fill(&mut rating.context, &hints);
+        hints.fill(&mut rating.context);
     }
     service.meters.invalid.increment(items.iter().filter(|item| item.is_err()).count() as u64);
     let Some(first) = items.iter().flatten().next().cloned() else {

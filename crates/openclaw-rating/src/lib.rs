@@ -10,7 +10,6 @@ mod backend;
 mod batch_reply;
 mod deletion;
 pub mod feed;
-mod hints;
 mod idempotency;
 mod ingest;
 mod limits;

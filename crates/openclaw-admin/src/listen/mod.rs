@@ -5,12 +5,13 @@
 //! knows neither TLS nor a second, impatient signal.
 
 mod bind;
+mod converse;
 mod serve;
 #[cfg(feature = "tls")]
 mod tls;
 
 pub use bind::{BoundListener, Endpoint, Exposure, ListenError, bind, check_exposure};
-pub use serve::{ServeLimits, serve};
+pub use serve::{Protocols, ServeLimits, serve};
 
 const CONNECTIONS: &str = "openclaw_listener_connections";
 const CONNECTIONS_TOTAL: &str = "openclaw_listener_connections_total";

@@ -1,32 +1,36 @@
-//! Serving HTTP/1.1 over a bound listener, within limits and until the process stops.
+//! Serving HTTP over a bound listener, within limits and until the process stops.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ConnectInfo;
 use axum::response::Response;
 use http::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics::{Counter, Gauge};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
 
 use super::BoundListener;
-use crate::reply::catch_panic;
+use super::converse::converse;
 use crate::shutdown::{Phase, Shutdown};
 
 /// How long to leave the kernel alone after it refused a connection, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocols {
+    /// HTTP/1.1 without upgrades: all that a service whose answers are its own needs.
+    #[default]
+    Http1,
+    /// HTTP/1.1 with upgrades (WebSocket), and HTTP/2: where the client begins with its preface, and over TLS where
+    /// ALPN chooses it. For proxies, which must pass on what they do not know.
+    Http1And2,
+}
 
 /// What one listener will bear.
 #[derive(Clone, Debug)]
@@ -43,6 +47,8 @@ pub struct ServeLimits {
     pub stop_timeout: Duration,
     /// Whether requests carry their peer's address (`ConnectInfo<SocketAddr>`): one allocation each.
     pub peer_address: bool,
+    /// What is spoken.
+    pub protocols: Protocols,
 }
 
 impl Default for ServeLimits {
@@ -53,6 +59,7 @@ impl Default for ServeLimits {
             header_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(10),
             peer_address: false,
+            protocols: Protocols::default(),
         }
     }
 }
@@ -178,7 +185,7 @@ where
         let phases = self.phase.subscribe();
         let meters = self.meters.clone();
         #[cfg(feature = "tls")]
-        let tls = listener.tls.clone();
+        let tls = listener.tls.as_ref().map(|tls| tls.speaking(limits.protocols));
         #[cfg(not(feature = "tls"))]
         let _ = listener;
         tokio::spawn(async move {
@@ -222,66 +229,6 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.gauge.decrement(1);
     }
-}
-
-/// Answers the requests of one connection until it ends or the listener stops.
-async fn converse<I, S>(
-    stream: I,
-    peer: SocketAddr,
-    service: S,
-    limits: &ServeLimits,
-    mut phases: watch::Receiver<Phase>,
-) where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    let peer_address = limits.peer_address;
-    let answer = service_fn(move |mut request: Request<Incoming>| {
-        let mut service = service.clone();
-        async move {
-            if peer_address {
-                request.extensions_mut().insert(ConnectInfo(peer));
-            }
-            Ok::<_, Infallible>(catch_panic(call(&mut service, request)).await)
-        }
-    });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
-            .max_header_size(limits.header_bytes_max)
-            .serve_connection(TokioIo::new(stream), answer)
-    );
-    // A connection accepted just as the listener stops must see that too.
-    phases.mark_changed();
-    loop {
-        tokio::select! {
-            biased;
-            result = connection.as_mut() => {
-                if let Err(error) = result {
-                    tracing::debug!(%peer, %error, "connection ended");
-                }
-                return;
-            }
-            changed = phases.changed() => match (changed, *phases.borrow_and_update()) {
-                (Ok(()), Phase::Running) => {}
-                (Ok(()), Phase::Stopping) => connection.as_mut().graceful_shutdown(),
-                (_, Phase::Aborting) | (Err(_), _) => return,
-            }
-        }
-    }
-}
-
-async fn call<S>(service: &mut S, request: Request<Incoming>) -> Response
-where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
-{
-    match poll_fn(|context| service.poll_ready(context)).await {
-        Ok(()) => {}
-        Err(never) => match never {},
-    }
-    service.call(request).await.unwrap_or_else(|never| match never {})
 }
 
 /// Errors of the connection that was to be accepted, rather than of this process.

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
-use super::ListenError;
+use super::{ListenError, Protocols};
 
 /// Makes TLS streams of plain ones.
 #[derive(Clone)]
@@ -51,6 +51,18 @@ impl Acceptor {
                 ),
             })?;
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    /// The same, which offers by ALPN what `protocols` holds.
+    pub(super) fn speaking(&self, protocols: Protocols) -> Self {
+        match protocols {
+            Protocols::Http1 => self.clone(),
+            Protocols::Http1And2 => {
+                let mut config = ServerConfig::clone(self.0.config());
+                config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+                Self(TlsAcceptor::from(Arc::new(config)))
+            }
+        }
     }
 
     pub(super) async fn accept(

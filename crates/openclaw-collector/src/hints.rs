@@ -8,13 +8,6 @@ use std::sync::Arc;
 use http::HeaderMap;
 use openclaw_protocol::{Context, ContextVocabulary};
 
-/// Fills the missing fields of `context`, with values of the vocabulary only.
-pub(crate) fn fill(context: &mut Context, hints: &Hints) {
-    fill_field(&mut context.device_type, hints.device_type.as_ref());
-    fill_field(&mut context.network_quality, hints.network_quality.as_ref());
-    fill_field(&mut context.region, hints.region.as_ref());
-}
-
 fn fill_field(field: &mut Option<Arc<str>>, hint: Option<&Arc<str>>) {
     if field.is_none() {
         *field = hint.cloned();
@@ -23,15 +16,16 @@ fn fill_field(field: &mut Option<Arc<str>>, hint: Option<&Arc<str>>) {
 
 /// What a request's header fields tell.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Hints {
+pub struct Hints {
     device_type: Option<Arc<str>>,
     network_quality: Option<Arc<str>>,
     region: Option<Arc<str>>,
 }
 
 impl Hints {
-    /// Reads the hints of one request; `region` is the service's own.
-    pub(crate) fn read(headers: &HeaderMap, vocabulary: &ContextVocabulary, region: Option<&str>) -> Self {
+    /// Reads the hints of one request: values of the vocabulary only; `region` is the service's own.
+    #[must_use]
+    pub fn read(headers: &HeaderMap, vocabulary: &ContextVocabulary, region: Option<&str>) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let device = match text("sec-ch-ua-mobile") {
             Some("?1") => Some("mobile"),
@@ -53,6 +47,13 @@ impl Hints {
             region: region.map(Arc::from),
         }
     }
+
+    /// Fills the missing fields of `context`.
+    pub fn fill(&self, context: &mut Context) {
+        fill_field(&mut context.device_type, self.device_type.as_ref());
+        fill_field(&mut context.network_quality, self.network_quality.as_ref());
+        fill_field(&mut context.region, self.region.as_ref());
+    }
 }
 
 #[cfg(test)]
@@ -70,7 +71,7 @@ mod tests {
     #[test]
     fn a_phone_on_a_slow_network_is_told_by_its_header_fields() {
         let mut context = Context::default();
-        fill(&mut context, &hints(&[("sec-ch-ua-mobile", "?1"), ("ect", "2g")]));
+        hints(&[("sec-ch-ua-mobile", "?1"), ("ect", "2g")]).fill(&mut context);
         assert_eq!(context.device_type.as_deref(), Some("mobile"));
         assert_eq!(context.network_quality.as_deref(), Some("poor"));
         assert_eq!(context.region.as_deref(), Some("eu"));
@@ -79,7 +80,7 @@ mod tests {
     #[test]
     fn what_the_rating_says_itself_stands() {
         let mut context = Context { device_type: Some("tv".into()), ..Context::default() };
-        fill(&mut context, &hints(&[("sec-ch-ua-mobile", "?1")]));
+        hints(&[("sec-ch-ua-mobile", "?1")]).fill(&mut context);
         assert_eq!(context.device_type.as_deref(), Some("tv"));
     }
 
