@@ -261,4 +261,6 @@ fn cut(version: &str) -> String {
 }
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod tests;

@@ -7,6 +7,8 @@
 
 mod admission;
 mod clock;
+#[cfg(test)]
+mod conformance;
 mod counters;
 mod cycle;
 mod delivery;

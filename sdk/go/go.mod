@@ -1,0 +1,3 @@
+module openclaw.dev/go
+
+go 1.19
