@@ -272,7 +272,7 @@ func TestWhatTheEdgeWillNeverTakeIsGivenUpAndWhatIsTooLargeMadeSmaller(t *testin
 		}
 		return false
 	}
-	collector := start(t, Options{EventEndpoint: edge.endpoint()})
+	collector := start(t, Options{EventEndpoint: edge.endpoint(), BatchMax: 6})
 	send(t, collector, "bad")
 	until(t, "given up", func() bool { return collector.Status().EventsDropped == 1 })
 	for _, item := range items(0, 20) {

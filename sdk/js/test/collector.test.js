@@ -134,7 +134,7 @@ describe('collector', () => {
       response.end();
       return undefined;
     };
-    start({ batchMax: 100 });
+    start({ batchMax: 6 });
     for (let n = 0; n < 20; n += 1) collector.send(rating(`item-${n}`));
     await until(() => collector.status().eventsDelivered === 20, 'all delivered');
     assert.equal(collector.status().eventsDropped, 0);
