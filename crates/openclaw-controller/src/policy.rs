@@ -17,6 +17,7 @@ mod guardrails;
 mod head;
 mod kernel;
 mod learned;
+mod long_view;
 mod network;
 mod onnx;
 mod output;

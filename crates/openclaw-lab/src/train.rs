@@ -7,6 +7,7 @@ mod checkpoint;
 mod curriculum;
 mod environment;
 mod selection;
+mod twin;
 
 use openclaw_controller::policy::{Artifact, ArtifactError, Provenance};
 use openclaw_learn::{CheckpointError, Compute, LearnError, Learner, Policy, Progress, Settings, VecEnv};
@@ -31,6 +32,9 @@ pub struct TrainSettings {
     pub steps: u64,
     /// Services at a time.
     pub services: usize,
+    /// Whether a reward is what little-guard's in the same world is less: the same optimum, with less noise, for one
+    /// more simulation.
+    pub relative: bool,
     /// What they go through.
     pub curriculum: Vec<Stage>,
     /// Scenarios of each family's selection split to choose by: classic, hard, combined, uninstrumented.
@@ -136,7 +140,7 @@ impl Training {
         settings.check()?;
         let curriculum = Curriculum::new(&settings.curriculum, settings.steps, settings.services as u64);
         let discrete = matches!(settings.learner, Settings::Dqn(_));
-        let services = Services::new(settings.services, threads, curriculum, discrete);
+        let services = Services::new(settings.services, threads, curriculum, discrete, settings.relative);
         let learner = settings.learner.clone().begin(services.spec(), settings.seed, compute)?;
         let families: Vec<_> = Family::ALL.into_iter().zip(settings.selection).collect();
         let selection = Selection::new(&families, threads);

@@ -13,6 +13,7 @@ fn settings(algorithm: &str) -> TrainSettings {
         learner,
         seed: 5,
         steps: 512,
+        relative: true,
         services: 4,
         curriculum: vec![
             Stage { until: 0.5, weights: [1.0, 0.0, 0.0, 0.0] },

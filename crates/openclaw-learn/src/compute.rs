@@ -21,18 +21,17 @@ impl Compute {
     /// # Errors
     /// No such device, or this build has none.
     pub fn open(name: &str) -> Result<Self, LearnError> {
-        match name {
-            "cpu" => Ok(Self::cpu()),
-            #[cfg(feature = "cuda")]
-            "cuda" => Ok(Self { device: Device::cuda(0) }),
-            #[cfg(feature = "wgpu")]
-            "wgpu" => Ok(Self { device: Device::wgpu(burn_tensor::DeviceKind::DefaultDevice) }),
-            "cuda" | "wgpu" => Err(LearnError::Device {
-                name: name.to_owned(),
-                mend: "build openclaw-learn with the feature of that name",
-            }),
-            _ => Err(LearnError::Device { name: name.to_owned(), mend: "take cpu, cuda or wgpu" }),
-        }
+        let device = match name {
+            "cpu" => return Ok(Self::cpu()),
+            "cuda" => cuda(),
+            "wgpu" => wgpu(),
+            _ => return Err(LearnError::Device { name: name.to_owned(), mend: "take cpu, cuda or wgpu" }),
+        };
+        let absent = LearnError::Device {
+            name: name.to_owned(),
+            mend: "build with the cargo feature of that name (--features cuda or wgpu)",
+        };
+        device.map(|device| Self { device }).ok_or(absent)
     }
 
     /// A matrix of so many columns.
@@ -45,6 +44,26 @@ impl Compute {
         let len = values.len();
         Tensor::from_data(TensorData::new(values, [len]), &self.device)
     }
+}
+
+#[cfg(feature = "cuda")]
+fn cuda() -> Option<Device> {
+    Some(Device::cuda(0))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda() -> Option<Device> {
+    None
+}
+
+#[cfg(feature = "wgpu")]
+fn wgpu() -> Option<Device> {
+    Some(Device::wgpu(burn_tensor::DeviceKind::DefaultDevice))
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu() -> Option<Device> {
+    None
 }
 
 /// The numbers of a tensor, rows one after the other.

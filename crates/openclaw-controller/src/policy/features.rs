@@ -3,15 +3,20 @@
 //! Every feature is a ratio, a fraction or a count that is already without scale, so that one policy serves a
 //! service of 50 ratings/s and one of 50,000. All are finite and bounded whatever the observation holds. Stacked
 //! frames and forecasts of the demand were tried in the prototypes and brought nothing: a decision acts within
-//! 100 ms, and the history that matters is in the filtered signals and in what the policy itself did last.
+//! 100 ms, and the history that matters is in the filtered signals, in what the policy itself did last, and in four
+//! numbers that remember the last seconds ([`LongView`]).
+//!
+//! What little-guard would do is told as well: the policy then begins where the classical law stands, and needs no
+//! training to find it. It is not bound to it; outputs that correct that law instead inherited its weaknesses.
 
 use tinyvec::ArrayVec;
 
 use super::action::PolicyAction;
 use super::elementary::{ln, ln_each};
 use super::kernel::Checked;
+use super::long_view::LongView;
 use super::schema::{CLASS_FEATURES, DEPENDENCY_PLACES, LOGARITHMS, OBSERVATION, SHARED_FEATURES, SLOTS};
-use crate::observation::Observation;
+use crate::observation::{Observation, SharedAction};
 use crate::parts::{CLASSES_MAX, ClassSeen, DependencySeen};
 
 /// Bound of the logarithm of a ratio: beyond 1 to 148 either way, more is not worse.
@@ -29,7 +34,6 @@ pub type SlotClasses = ArrayVec<[usize; SLOTS]>;
 #[derive(Clone, Debug)]
 pub struct FeatureBuilder {
     path: Checked,
-    start_per_s: f64,
     /// The last three of the network's outputs for R and W, the newest first.
     outputs: [[f32; 2]; 3],
     /// When R was decided, and R; the newest at `newest`.
@@ -37,6 +41,7 @@ pub struct FeatureBuilder {
     newest: usize,
     decided: usize,
     dependencies_per_s: [f64; DEPENDENCY_PLACES],
+    long: LongView,
 }
 
 impl FeatureBuilder {
@@ -45,12 +50,12 @@ impl FeatureBuilder {
     pub fn new(start_per_s: f64) -> Self {
         Self {
             path: Checked::best(),
-            start_per_s,
             outputs: [[0.0; 2]; 3],
             admitted: [(0, start_per_s); HISTORY],
             newest: 0,
             decided: 0,
             dependencies_per_s: [0.0; DEPENDENCY_PLACES],
+            long: LongView::default(),
         }
     }
 
@@ -66,11 +71,6 @@ impl FeatureBuilder {
         self.decided > 0
     }
 
-    /// Forgets everything: the next observation is a new episode's first.
-    pub fn reset(&mut self) {
-        *self = Self::new(self.start_per_s);
-    }
-
     /// Remembers a decision: the outputs it came from, and what was done.
     pub fn record(&mut self, now_ns: u64, outputs: [f32; 2], action: &PolicyAction) {
         self.outputs = [outputs, self.outputs[0], self.outputs[1]];
@@ -82,16 +82,22 @@ impl FeatureBuilder {
         }
     }
 
-    /// Writes the row for `seen` and tells which class has which slot.
+    /// Takes note of an observation. To be called with each, before its row is written.
+    pub fn see(&mut self, seen: &Observation) {
+        self.long.add(seen);
+    }
+
+    /// Writes the row for `seen`, for which little-guard would do what `classical` says, and tells which class has
+    /// which slot.
     ///
     /// # Panics
     /// `row` does not hold [`OBSERVATION`] numbers.
-    pub fn features(&self, seen: &Observation, row: &mut [f32]) -> SlotClasses {
+    pub fn features(&self, seen: &Observation, classical: &SharedAction, row: &mut [f32]) -> SlotClasses {
         assert_eq!(row.len(), OBSERVATION, "numbers in an observation row");
         let (shared, slots) = row.split_at_mut(SHARED_FEATURES.len());
         let (logarithms, others) = shared.split_at_mut(LOGARITHMS);
         let (service, dependencies) = logarithms.split_at_mut(LOGARITHMS - 5 * DEPENDENCY_PLACES);
-        service.copy_from_slice(&self.service_ratios(seen));
+        service.copy_from_slice(&self.service_ratios(seen, classical));
         for (place, row) in dependencies.chunks_exact_mut(5).enumerate() {
             let ratios =
                 |dependency| dependency_ratios(dependency, self.dependencies_per_s[place], seen.slo_s);
@@ -102,7 +108,7 @@ impl FeatureBuilder {
             *logarithm = logarithm.clamp(-LN_MAX, LN_MAX);
         }
         let (service, dependencies) = others.split_at_mut(others.len() - 2 * DEPENDENCY_PLACES);
-        service.copy_from_slice(&self.service(seen));
+        service.copy_from_slice(&self.service(seen, classical));
         for (place, row) in dependencies.chunks_exact_mut(2).enumerate() {
             row.copy_from_slice(&seen.dependencies.get(place).map_or([0.0; 2], |dependency| {
                 [1.0, change(dependency.in_flight_change, dependency.throughput_fast_per_s)]
@@ -116,7 +122,7 @@ impl FeatureBuilder {
         classes
     }
 
-    fn service_ratios(&self, seen: &Observation) -> [f32; 17] {
+    fn service_ratios(&self, seen: &Observation, classical: &SharedAction) -> [f32; 18] {
         let (admitted, slo) = (self.admitted_per_s(), seen.slo_s);
         let waiting = (seen.in_flight - 1.0).max(0.0);
         let (fast, slow) = (seen.throughput_fast_per_s, seen.throughput_slow_per_s);
@@ -139,10 +145,11 @@ impl FeatureBuilder {
             ratio(seen.accepted_fast_per_s, fast),
             ratio((seen.in_flight + since_report).max(0.0), fast * slo),
             ratio(admitted, self.admitted_before(seen.now_ns)),
+            ratio(classical.admitted_per_s, slow),
         ]
     }
 
-    fn service(&self, seen: &Observation) -> [f32; 14] {
+    fn service(&self, seen: &Observation, classical: &SharedAction) -> [f32; 19] {
         let (slo, fast) = (seen.slo_s, seen.throughput_fast_per_s);
         let [last, second, third] = self.outputs;
         [
@@ -160,6 +167,11 @@ impl FeatureBuilder {
             third[1],
             bounded(seen.feedback_age_s / slo, 0.0, 10.0),
             bounded(seen.since_completion_s / slo, 0.0, 10.0),
+            classical.guard_s.map_or(0.0, |guard_s| bounded(guard_s / slo, 0.0, 2.0)),
+            bounded(self.long.late_fraction, 0.0, 1.0),
+            bounded(self.long.stall, 0.0, 5.0),
+            bounded(self.long.unevenness, 0.0, 5.0),
+            bounded(self.long.feedback_age, 0.0, 10.0),
         ]
     }
 

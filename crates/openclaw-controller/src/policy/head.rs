@@ -14,7 +14,9 @@ pub struct PolicyHead {
     builder: FeatureBuilder,
     slots: SlotClasses,
     start_per_s: f64,
-    fallback: LittleGuard,
+    /// Asked at every observation: its answer is part of the row, and when it has to take over it has seen all.
+    little_guard: LittleGuard,
+    classical: SharedAction,
 }
 
 impl PolicyHead {
@@ -25,14 +27,14 @@ impl PolicyHead {
             builder: FeatureBuilder::new(start_per_s),
             slots: SlotClasses::new(),
             start_per_s,
-            fallback: LittleGuard::new(start_per_s),
+            little_guard: LittleGuard::new(start_per_s),
+            classical: SharedAction::new(start_per_s, None, 1.0, 1.0),
         }
     }
 
     /// Forgets everything: a new episode begins.
     pub fn reset(&mut self) {
-        self.builder.reset();
-        self.slots.clear();
+        *self = Self::new(self.start_per_s);
     }
 
     /// Writes the row for `seen`.
@@ -40,7 +42,12 @@ impl PolicyHead {
     /// # Panics
     /// `row` does not hold [`super::OBSERVATION`] numbers.
     pub fn features(&mut self, seen: &Observation, row: &mut [f32]) {
-        self.slots = self.builder.features(seen, row);
+        self.classical = match self.little_guard.decide(seen) {
+            Action::Shared(shared) => shared,
+            Action::PerUser(_) => unreachable!("little-guard shares a total"),
+        };
+        self.builder.see(seen);
+        self.slots = self.builder.features(seen, &self.classical, row);
     }
 
     /// Turns an output row into an action, and remembers it. `seen` is the observation of the last
@@ -54,7 +61,7 @@ impl PolicyHead {
         let decided = match refusal(seen, outputs) {
             None => followed(seen, &self.slots, outputs, before),
             Some(guardrail) => {
-                let shared = self.classical(seen);
+                let shared = self.classical;
                 let mut clamped = [0.0; ACTIONS];
                 clamped[..2].copy_from_slice(&outputs_of(seen, &shared));
                 PolicyAction { shared, clamped, guardrail: Some(guardrail) }
@@ -62,12 +69,5 @@ impl PolicyHead {
         };
         self.builder.record(seen.now_ns, [decided.clamped[0], decided.clamped[1]], &decided);
         decided
-    }
-
-    fn classical(&mut self, seen: &Observation) -> SharedAction {
-        match self.fallback.decide(seen) {
-            Action::Shared(shared) => shared,
-            Action::PerUser(_) => unreachable!("little-guard shares a total"),
-        }
     }
 }

@@ -6,7 +6,7 @@
 use super::network::Layout;
 
 /// Version of the meaning of all rows.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Classes that have a slot at once: the busiest ones.
 pub const SLOTS: usize = 4;
@@ -18,7 +18,7 @@ pub const DEPENDENCY_PLACES: usize = 2;
 /// `…Over…` is the logarithm of a ratio, clipped; fractions are 0 to 1; `admitted` is R, the total that the policy
 /// admitted last, per second; `wait` is what Little's law makes of the work in flight, less the one in service.
 /// Features of a dependency that is not there are 0. The logarithms come first, so that they are taken all at once.
-pub const SHARED_FEATURES: [&str; 45] = [
+pub const SHARED_FEATURES: [&str; 51] = [
     "p95FastOverSlo",
     "p95OverSlo",
     "p50OverSlo",
@@ -38,6 +38,8 @@ pub const SHARED_FEATURES: [&str; 45] = [
     "correctedWaitOverSlo",
     // R now over R 500 ms ago.
     "admittedOverBefore",
+    // What little-guard would admit.
+    "classicalAdmittedOverThroughputSlow",
     "dependency0.waitFastOverSlo",
     "dependency0.waitSlowOverSlo",
     "dependency0.throughputFastOverPeak",
@@ -66,6 +68,13 @@ pub const SHARED_FEATURES: [&str; 45] = [
     // In SLOs.
     "feedbackAge",
     "sinceCompletion",
+    // The guard time that little-guard would give, in SLOs.
+    "classicalGuard",
+    // Averages over 10 s; the stall is the longest one in SLOs, fading in 15 s.
+    "lateFractionLong",
+    "stallLong",
+    "unevennessLong",
+    "feedbackAgeLong",
     "dependency0.present",
     "dependency0.inFlightChange",
     "dependency1.present",
@@ -73,7 +82,7 @@ pub const SHARED_FEATURES: [&str; 45] = [
 ];
 
 /// How many of them are logarithms of ratios.
-pub(super) const LOGARITHMS: usize = 27;
+pub(super) const LOGARITHMS: usize = 28;
 
 /// Features of one class.
 pub const CLASS_FEATURES: [&str; 7] =

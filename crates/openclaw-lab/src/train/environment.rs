@@ -10,6 +10,7 @@ use openclaw_learn::{ActionSpace, Actions, End, EnvSpec, StepOut, VecEnv};
 use openclaw_sim::{SimSettings, Simulation};
 
 use super::curriculum::Curriculum;
+use super::twin::Twin;
 
 /// Services under training.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Services {
     curriculum: Curriculum,
     /// Whether actions are choices among [`DiscreteActions`].
     discrete: bool,
+    /// Whether rewards are what little-guard's in the same world are less.
+    relative: bool,
     threads: usize,
     /// Decisions taken by all services together; says how far the curriculum is.
     steps: u64,
@@ -30,17 +33,32 @@ struct Service {
     simulation: Simulation,
     head: PolicyHead,
     seen: Option<Observation>,
+    twin: Twin,
     features: Vec<f32>,
     last_features: Vec<f32>,
     reward: f32,
     end: End,
 }
 
+/// What a service's next scenario follows from.
+#[derive(Clone, Copy)]
+struct Plan<'a> {
+    curriculum: &'a Curriculum,
+    steps: u64,
+    relative: bool,
+}
+
 impl Services {
     /// `count` services that play what `curriculum` says, stepped on at most `threads` threads.
-    pub(super) fn new(count: usize, threads: usize, curriculum: Curriculum, discrete: bool) -> Self {
+    pub(super) fn new(
+        count: usize,
+        threads: usize,
+        curriculum: Curriculum,
+        discrete: bool,
+        relative: bool,
+    ) -> Self {
         let services = (0..count as u64).map(|number| Service::new(number, &curriculum)).collect();
-        Self { services, curriculum, discrete, threads: threads.max(1), steps: 0 }
+        Self { services, curriculum, discrete, relative, threads: threads.max(1), steps: 0 }
     }
 
     /// Goes on in the curriculum where so many decisions had been taken.
@@ -49,12 +67,13 @@ impl Services {
     }
 
     /// Lets `work` happen to every service; services share nothing, so threads change nothing.
-    fn each(&mut self, work: impl Fn(usize, &mut Service, &Curriculum, u64) + Sync) {
-        let (curriculum, steps, work) = (&self.curriculum, self.steps, &work);
+    fn each(&mut self, work: impl Fn(usize, &mut Service, Plan<'_>) + Sync) {
+        let plan = Plan { curriculum: &self.curriculum, steps: self.steps, relative: self.relative };
+        let work = &work;
         let size = self.services.len().div_ceil(self.threads).max(1);
         let part = |first: usize, services: &mut [Service]| {
             for (place, service) in services.iter_mut().enumerate() {
-                work(first + place, service, curriculum, steps);
+                work(first + place, service, plan);
             }
         };
         let mut parts = self.services.chunks_mut(size).enumerate();
@@ -88,20 +107,20 @@ impl VecEnv for Services {
 
     fn reset(&mut self, seed: u64, observations: &mut [f32]) {
         self.curriculum.begin(seed);
-        self.each(|_, service, curriculum, steps| {
+        self.each(|_, service, plan| {
             service.begun = 0;
-            service.begin(curriculum, steps);
+            service.begin(plan);
         });
         self.write(observations);
     }
 
     fn step(&mut self, actions: Actions<'_>, out: &mut StepOut) {
-        self.each(|place, service, curriculum, steps| match actions {
-            Actions::Continuous(rows) => service.step(&rows[place * ACTIONS..][..ACTIONS], curriculum, steps),
+        self.each(|place, service, plan| match actions {
+            Actions::Continuous(rows) => service.step(&rows[place * ACTIONS..][..ACTIONS], plan),
             Actions::Discrete(choices) => {
                 let mut row = [0.0; ACTIONS];
                 DiscreteActions::outputs(choices[place] as usize, &mut row);
-                service.step(&row, curriculum, steps);
+                service.step(&row, plan);
             }
         });
         self.steps += self.services.len() as u64;
@@ -126,6 +145,7 @@ impl Service {
             head: PolicyHead::new(world.start_per_s()),
             simulation: Simulation::in_world(world, SimSettings::default()),
             seen: None,
+            twin: Twin::default(),
             last_features: features.clone(),
             features,
             reward: 0.0,
@@ -134,14 +154,17 @@ impl Service {
     }
 
     /// Begins this service's next scenario, and runs to its first observation.
-    fn begin(&mut self, curriculum: &Curriculum, steps: u64) {
+    fn begin(&mut self, plan: Plan<'_>) {
         loop {
-            let world = curriculum.world(self.number, self.begun, steps);
+            let world = plan.curriculum.world(self.number, self.begun, plan.steps);
             self.begun += 1;
+            self.twin = if plan.relative { Twin::play(&world) } else { Twin::default() };
             self.head = PolicyHead::new(world.start_per_s());
             self.simulation = Simulation::in_world(world, SimSettings::default());
             // A scenario in which nothing is ever measured teaches nothing.
             if self.observe() {
+                // What came before the first decision is nobody's merit.
+                self.twin.paid_until(self.simulation.now_s());
                 return;
             }
         }
@@ -162,19 +185,20 @@ impl Service {
         }
     }
 
-    fn step(&mut self, raw: &[f32], curriculum: &Curriculum, steps: u64) {
+    fn step(&mut self, raw: &[f32], plan: Plan<'_>) {
         if let Some(seen) = &self.seen {
             let decided = self.head.action(seen, raw);
             self.simulation.act(&Action::Shared(decided.shared));
         }
         let goes_on = self.observe();
-        self.reward = self.simulation.tick_outcome().reward() as f32;
+        let twin = self.twin.paid_until(self.simulation.now_s());
+        self.reward = (self.simulation.tick_outcome().reward() - twin) as f32;
         self.end = if goes_on { End::Running } else { End::Truncated };
         if !goes_on {
             // Time is up, which the observation does not show. The row that was acted on stands for the one that
             // would have come next.
             self.last_features.copy_from_slice(&self.features);
-            self.begin(curriculum, steps);
+            self.begin(plan);
         }
     }
 }

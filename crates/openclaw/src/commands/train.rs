@@ -71,12 +71,16 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
 fn settings(args: &TrainArgs) -> Result<TrainSettings> {
     let mut learner = Settings::named(args.algorithm.name()).context("--algorithm")?;
     let steps = args.steps.unwrap_or(match (args.algorithm, args.conditions) {
-        (Algorithm::Ppo, Conditions::All) => 1_600_000,
+        (Algorithm::Ppo, Conditions::All) => 2_500_000,
         (Algorithm::Ppo, Conditions::Classic) => 400_000,
         (Algorithm::Dqn | Algorithm::Sac | Algorithm::Ddpg, _) => 300_000,
     });
     if let Settings::Ppo(ppo) = &mut learner {
         ppo.steps = steps;
+        if args.conditions == Conditions::All {
+            // All conditions together are more than the narrower network holds: measured on the selection scenarios.
+            (ppo.hidden, ppo.minibatch) = (vec![96, 96], 2048);
+        }
     }
     let (curriculum, selection) = match args.conditions {
         Conditions::Classic => (vec![Stage { until: 1.0, weights: [1.0, 0.0, 0.0, 0.0] }], [13, 0, 0, 0]),
@@ -87,7 +91,16 @@ fn settings(args: &TrainArgs) -> Result<TrainSettings> {
     };
     let services = if args.algorithm == Algorithm::Ppo { 64 } else { 16 };
     let look_every = (steps / 20).max(1);
-    let own = TrainSettings { learner, seed: args.seed, steps, services, curriculum, selection, look_every };
+    let own = TrainSettings {
+        learner,
+        seed: args.seed,
+        steps,
+        services,
+        relative: true,
+        curriculum,
+        selection,
+        look_every,
+    };
     let Some(path) = &args.settings else { return Ok(own) };
     let text = std::fs::read_to_string(path).with_context(|| format!("--settings {}", path.display()))?;
     let over: Value =

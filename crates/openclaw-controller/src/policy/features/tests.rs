@@ -8,9 +8,14 @@ use crate::observation::tests::observation;
 use crate::parts::{PerClass, PerDependency};
 use crate::policy::{ACTIONS, feature_names};
 
+/// What little-guard would do, in all of these tests.
+fn classical(seen: &Observation) -> SharedAction {
+    SharedAction::new(2.0 * seen.throughput_slow_per_s, Some(0.4 * seen.slo_s), 1.34, 5.0)
+}
+
 fn row(builder: &FeatureBuilder, seen: &Observation) -> Vec<(String, f32)> {
     let mut row = [f32::NAN; OBSERVATION];
-    builder.features(seen, &mut row);
+    builder.features(seen, &classical(seen), &mut row);
     feature_names().zip(row).collect()
 }
 
@@ -83,6 +88,9 @@ fn each_feature_of_the_service_is_the_ratio_that_its_name_says() {
         ("correctedWaitOverSlo", (81.0_f64 / 60.0).ln()),
         ("admittedOverBefore", 0.0),
         ("sinceCompletion", 0.25),
+        ("classicalAdmittedOverThroughputSlow", 2_f64.ln()),
+        ("classicalGuard", 0.4),
+        ("stallLong", 0.0),
         ("dependency0.present", 0.0),
         ("class0.present", 0.0),
     ] {
@@ -131,7 +139,7 @@ fn the_busiest_classes_have_the_slots() {
     seen.classes[1].call_shares = [0.5, 0.25].into_iter().collect();
     seen.classes[1].network_delay_s = 0.1;
     seen.classes[1].late_fraction = 0.125;
-    let slots = FeatureBuilder::new(1000.0).features(&seen, &mut [0.0; OBSERVATION]);
+    let slots = FeatureBuilder::new(1000.0).features(&seen, &classical(&seen), &mut [0.0; OBSERVATION]);
     assert_eq!(slots.as_slice(), [1, 4, 5, 0]);
     for (name, expected) in [
         ("class0.present", 1.0),
@@ -169,8 +177,6 @@ fn what_the_policy_did_last_is_remembered_for_three_decisions_and_half_a_second(
         let found = feature(&builder, &seen, name);
         assert!((found - expected).abs() < 1e-6, "{name} is {found}, not {expected}");
     }
-    builder.reset();
-    assert_eq!(row(&builder, &seen), row(&FeatureBuilder::new(1000.0), &seen));
 }
 
 #[test]
@@ -253,6 +259,7 @@ proptest! {
         };
         let mut builder = FeatureBuilder::new(v[2]);
         builder.record(0, [0.5; 2], &decided(v[3]));
+        builder.see(&seen);
         for (name, feature) in row(&builder, &seen) {
             prop_assert!(feature.is_finite() && feature.abs() <= 45.0, "{} is {}", name, feature);
         }
