@@ -20,6 +20,7 @@ mod settings;
 mod stream;
 mod taking;
 mod top_lists;
+pub mod transfer;
 
 pub use backend::{BACKEND, Backend, InvalidBackend};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, InvalidKey};

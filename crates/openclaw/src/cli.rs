@@ -12,11 +12,13 @@ use crate::config::FlagOverride;
 mod evaluate;
 mod limits;
 mod policy;
+mod rating;
 mod train;
 
 pub(crate) use evaluate::EvaluateArgs;
 pub(crate) use limits::{EdgeApiArgs, LimitsCommand, Pair, SetLimitsArgs};
 pub(crate) use policy::{PolicyCommand, PolicyFormat};
+pub(crate) use rating::{ExportArgs, ImportArgs, RatingArgs, RatingCommand};
 pub(crate) use train::{Algorithm, Conditions, TrainArgs};
 
 /// A rating engine whose per-user rate limits are learned.
@@ -45,13 +47,15 @@ Examples:
   curl -d '{\"userId\":\"ann\",\"itemId\":\"film\",\"score\":8}' \\
        -H 'content-type: application/json' http://127.0.0.1:8080/ratings")]
     Up(EdgeArgs),
-    /// Runs the rating service alone; its collector posts to collector.eventEndpoint
+    /// Runs the rating service alone, or imports and exports its ratings
     #[command(after_help = "\
 Examples:
   openclaw rating
   EVENT_ENDPOINT=http://edge-rl-service/api/v1/event openclaw rating --listen 127.0.0.1:8080
-  openclaw rating --set rating.backendUrl=http://127.0.0.1:9000/work --workers 2")]
-    Rating(ServiceArgs),
+  openclaw rating --set rating.backendUrl=http://127.0.0.1:9000/work --workers 2
+  openclaw rating import ratings.csv
+  openclaw rating export ratings.ndjson")]
+    Rating(RatingArgs),
     /// Runs the edge service alone
     #[command(after_help = "\
 Examples:

@@ -18,6 +18,8 @@ mod serving;
 mod stopping;
 #[expect(dead_code, reason = "every test program uses its own part of it")]
 mod support;
+#[path = "operations/transfer.rs"]
+mod transfer;
 
 use std::path::Path;
 use std::process::Command;

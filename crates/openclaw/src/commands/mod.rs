@@ -7,6 +7,7 @@ mod limits;
 mod load;
 mod origin;
 mod policy;
+mod rating;
 mod scenario;
 mod service;
 mod status;
@@ -30,7 +31,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Demo(args) => block_on(0, demo::run(args)),
         Command::Up(args) => service::up(&args),
-        Command::Rating(args) => service::rating(&args),
+        Command::Rating(args) => rating::run(&args),
         Command::Edge(args) => service::edge(&args),
         Command::Backend(args) => block_on(1, backend::run(args)),
         Command::Load(args) => block_on(0, load::run(args)),

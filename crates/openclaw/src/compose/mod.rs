@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 
+pub(crate) use settings::rating_rules;
 use settings::{backend, collector_settings, edge_settings, rating_settings, store_settings};
 
 /// Which services a process runs.
@@ -37,6 +38,12 @@ pub(crate) fn describe_metrics() {
     openclaw_edge::describe_metrics();
     openclaw_rating::describe_metrics();
     openclaw_store::describe_metrics();
+}
+
+/// Opens the configured store, making it where there is none.
+pub(crate) async fn open_store(config: &Config) -> Result<Store> {
+    let (folder, settings) = (config.store.folder.clone(), store_settings(config)?);
+    Ok(tokio::task::spawn_blocking(move || Store::open(&folder, settings)).await??)
 }
 
 /// A running edge service.
@@ -107,8 +114,7 @@ impl ServeRating {
         let listener = bind(&endpoint, &config.exposure(access.clone()))?;
         let (address, scheme) = (listener.address(), listener.scheme());
         let backend = backend(config)?;
-        let (folder, settings) = (config.store.folder.clone(), store_settings(config)?);
-        let store = tokio::task::spawn_blocking(move || Store::open(&folder, settings)).await??;
+        let store = open_store(config).await?;
         let collector = Collector::start(collector_settings(config, event_endpoint)?)
             .context("the collector's HTTP client cannot be built")?;
         let service =

@@ -113,10 +113,15 @@ pub(super) fn collector_settings(config: &Config, endpoint: Option<String>) -> R
     })
 }
 
-pub(super) fn rating_settings(config: &Config) -> RatingSettings {
+/// What a rating must satisfy, posted or imported.
+pub(crate) fn rating_rules(config: &Config) -> RatingRules {
     let future_tolerance_ms = u64::try_from(config.rating.future_tolerance.as_millis()).unwrap_or(u64::MAX);
+    RatingRules { scores: scores(config), vocabulary: vocabulary(config), future_tolerance_ms }
+}
+
+pub(super) fn rating_settings(config: &Config) -> RatingSettings {
     RatingSettings {
-        rules: RatingRules { scores: scores(config), vocabulary: vocabulary(config), future_tolerance_ms },
+        rules: rating_rules(config),
         region: config.rating.region.clone(),
         body_bytes_max: config.rating.body_bytes_max,
         body_timeout: config.rating.body_timeout,

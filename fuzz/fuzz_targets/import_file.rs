@@ -1,0 +1,49 @@
+//! Files that are imported, in every format: what is read is within its bounds, and comes back from a file written of it.
+#![no_main]
+
+use std::io::Cursor;
+
+use libfuzzer_sys::fuzz_target;
+use openclaw_protocol::RatingRules;
+use openclaw_rating::transfer::{Format, RatingWriter, Row, RowReader};
+use openclaw_store::{NewRating, Rating};
+
+const NOW_MS: u64 = 1_700_000_000_000;
+
+fn read(bytes: &[u8], format: Format) -> Vec<Row> {
+    let lines = bytes.split(|&byte| byte == b'\n').count() as u64;
+    let mut reader = RowReader::new(Cursor::new(bytes), format, RatingRules::default(), NOW_MS);
+    let mut rows = Vec::new();
+    while let Ok(Some(row)) = reader.next_row() {
+        if let Row::Bad(bad) = &row {
+            assert!((1..=lines).contains(&bad.line));
+            assert!(!bad.reason.is_empty());
+        }
+        rows.push(row);
+    }
+    assert!(rows.len() as u64 <= lines);
+    rows
+}
+
+fn good(rows: Vec<Row>) -> Vec<Rating> {
+    let rating = |row| match row {
+        Row::Rating(NewRating { user_id, item_id, score, timestamp_ms }) => {
+            Some(Rating { user_id, item_id, score, timestamp_ms })
+        }
+        Row::Bad(_) => None,
+    };
+    rows.into_iter().filter_map(rating).collect()
+}
+
+fuzz_target!(|input: (u8, &[u8])| {
+    let format = Format::ALL[usize::from(input.0) % Format::ALL.len()];
+    let ratings = good(read(input.1, format));
+    for rating in &ratings {
+        assert!((0.0..=10.0).contains(&rating.score));
+        assert!((1..=256).contains(&rating.user_id.len()) && (1..=256).contains(&rating.item_id.len()));
+    }
+    let mut writer = RatingWriter::new(Vec::new(), Format::Csv);
+    ratings.iter().for_each(|rating| writer.write(rating).expect("memory takes everything"));
+    let written = writer.finish().expect("memory takes everything");
+    assert_eq!(good(read(&written, Format::Csv)), ratings);
+});
