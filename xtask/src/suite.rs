@@ -8,6 +8,7 @@ mod loom;
 mod onnx;
 mod postgres;
 mod python;
+mod sdk;
 mod steps;
 mod tools;
 

@@ -2,7 +2,7 @@
 //!
 //! Three builds in all: a check build for clippy and the documentation, a test build, and the loom models' own.
 
-use super::{Setting, Step, Verdict, deny, loom, onnx, postgres, tools};
+use super::{Setting, Step, Verdict, deny, loom, onnx, postgres, sdk, tools};
 use crate::process::{self, cargo};
 use anyhow::Result;
 
@@ -16,6 +16,8 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "doctests", run: doctests },
     Step { name: "onnx", run: onnx::check },
     Step { name: "postgres", run: postgres::check },
+    Step { name: "sdk-js", run: sdk::check_js },
+    Step { name: "sdk-go", run: sdk::check_go },
     Step { name: "loom", run: loom::check },
     Step { name: "deny", run: deny::check_offline },
     Step { name: "advisories", run: deny::check_advisories },

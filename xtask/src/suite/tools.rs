@@ -47,7 +47,8 @@ pub(super) fn command(program: &Path, setting: &Setting) -> Command {
     command
 }
 
-fn on_path(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
+/// Where on the path a program of that name lies.
+pub(super) fn on_path(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
     env::split_paths(path?).find_map(|folder| in_folder(name, &folder))
 }
 
