@@ -172,7 +172,7 @@ describe('collector', () => {
     assert.ok(Number.isFinite(performance.now() - beganMs));
   });
 
-  it('takes nothing for a rating that is none, and says why', () => {
+  it('takes nothing for a rating that is none, and says why', async () => {
     start();
     const reasons = [];
     collector.on('error', ({ message }) => reasons.push(message));
@@ -181,6 +181,7 @@ describe('collector', () => {
       assert.equal(collector.send(bad), false);
     }
     assert.equal(collector.status().ratingsInvalid, 9);
+    await until(() => reasons.length === 9, 'nine reasons');
     assert.match(reasons[3], /^score is NaN/);
     assert.match(reasons[5], /^userId must be a text of 1 to 256 bytes/);
     assert.equal(collector.status().eventsWaiting, 0);

@@ -36,8 +36,8 @@ const COUNTERS_KEPT_TTLS = 3;
 /**
  * A running collector.
  *
- * Emits `'error'` with what went wrong while the edge cannot be reached, once per outage and only where somebody listens,
- * `'recovered'` when it answers again, and `'answer'` after every answer that was applied.
+ * Emits `'error'` with what went wrong, once per outage of the edge and for every rating that is none, but only where
+ * somebody listens; `'recovered'` when the edge answers again, and `'answer'` after every answer that was applied.
  */
 export class Collector extends EventEmitter {
   /** @type {CollectorSettings} */ #settings;
@@ -137,7 +137,7 @@ export class Collector extends EventEmitter {
       event = checkedEvent(rating, Date.now());
     } catch (error) {
       this.#invalid += 1;
-      if (this.listenerCount('error') > 0) this.emit('error', error);
+      this.#tell('error', error);
       return false;
     }
     if (!this.#admits) {
@@ -314,16 +314,25 @@ export class Collector extends EventEmitter {
     this.#delivered += events;
     const recovered = this.#edgeError !== undefined;
     this.#edgeError = undefined;
-    if (recovered) this.emit('recovered');
-    this.emit('answer');
+    if (recovered) this.#tell('recovered');
+    this.#tell('answer');
   }
 
   /** @param {Error} error */
   #failed(error) {
     const first = this.#edgeError === undefined;
     this.#edgeError = error.message;
+    if (first) this.#tell('error', error);
+  }
+
+  /**
+   * Emits once the collector's own work is done: what a listener throws is the listener's fault, and must look like it.
+   * @param {string} event
+   * @param {unknown} [body]
+   */
+  #tell(event, body = undefined) {
     // An 'error' that nobody listens to would end the process.
-    if (first && this.listenerCount('error') > 0) this.emit('error', error);
+    if (this.listenerCount(event) > 0) process.nextTick(() => this.emit(event, body));
   }
 }
 

@@ -116,18 +116,21 @@ export class RatingStream extends EventEmitter {
     response.on('data', (chunk) => {
       // Something came: the next attempt is a first one again.
       this.#backoff.succeeded();
+      let events;
       try {
-        for (const event of parser.push(chunk)) {
-          if (this.#closed) return;
-          this.#lastEventId = event.id;
-          this.#dispatch(event);
-        }
-        this.#lastEventId = parser.lastEventId;
+        events = [...parser.push(chunk)];
       } catch (error) {
         end(/** @type {Error} */ (error));
         return;
       }
       if (parser.retryMs !== undefined) this.#backoff.firstMs = Math.min(parser.retryMs, this.#options.retryMaxMs);
+      for (const event of events) {
+        // A listener may have closed the stream: what it has not seen, a later one begins with.
+        if (this.#closed) return;
+        this.#lastEventId = event.id;
+        this.#dispatch(event);
+      }
+      this.#lastEventId = parser.lastEventId;
     });
     response.on('end', () => end(new Error(`the stream at ${this.#url} ended`)));
     response.on('error', (error) => end(new Error(`the stream at ${this.#url} broke off: ${error.message}`)));
