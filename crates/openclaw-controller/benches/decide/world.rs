@@ -138,14 +138,14 @@ fn event(index: usize) -> RatingEvent {
     event
 }
 
-/// A network of the shape that is trained: two layers of 48, and 32 for the slots.
+/// A network of the shape that is trained: two layers of 96, and 32 for the slots.
 pub(crate) fn network() -> Network {
     Network {
         layout: LAYOUT,
         normaliser: Normaliser::identity(&LAYOUT),
-        trunk: vec![dense(LAYOUT.trunk_inputs(), 48), dense(48, 48)],
-        shared_head: dense(48, LAYOUT.actions_shared),
-        slot_hidden: vec![dense(48 + LAYOUT.slot, 32)],
+        trunk: vec![dense(LAYOUT.trunk_inputs(), 96), dense(96, 96)],
+        shared_head: dense(96, LAYOUT.actions_shared),
+        slot_hidden: vec![dense(96 + LAYOUT.slot, 32)],
         slot_head: Some(dense(32, LAYOUT.actions_slot)),
     }
 }
