@@ -40,9 +40,13 @@ pub(crate) fn describe_metrics() {
     openclaw_store::describe_metrics();
 }
 
-/// Opens the configured store, making it where there is none.
+/// Opens the store that the configuration names: the database where there is a URL, else the folder.
 pub(crate) async fn open_store(config: &Config) -> Result<Store> {
-    let (folder, settings) = (config.store.folder.clone(), store_settings(config)?);
+    let settings = store_settings(config)?;
+    if let Some(url) = &config.store.url {
+        return Ok(Store::connect(url.expose(), settings).await?);
+    }
+    let folder = config.store.folder.clone();
     Ok(tokio::task::spawn_blocking(move || Store::open(&folder, settings)).await??)
 }
 

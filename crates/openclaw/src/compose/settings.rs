@@ -153,6 +153,7 @@ pub(super) fn store_settings(config: &Config) -> Result<StoreSettings> {
         commit_ratings_max: config.store.commit_ratings_max,
         retry_interval: config.store.retry_interval,
         cache_bytes: config.store.cache_bytes,
+        connections_max: u32::try_from(config.store.connections_max).unwrap_or(u32::MAX),
         ..StoreSettings::default()
     })
 }

@@ -7,7 +7,7 @@ use openclaw_admin::access::Token;
 use toml::de::DeValue;
 
 use super::quantity::{parse_bytes, parse_duration, show_bytes, show_duration};
-use super::value::{Number, Value};
+use super::value::{DatabaseUrl, Number, Value};
 
 /// What a value may be. Bounds are inclusive.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,8 @@ pub(super) enum Kind {
     Texts,
     /// A file or folder.
     Path,
+    /// The URL of a database, with the password it may hold.
+    Database,
     /// A bearer token.
     Token,
     /// Bearer tokens.
@@ -59,6 +61,9 @@ impl fmt::Display for Kind {
             Self::Word(words) => write!(formatter, "one of {}", words.join(", ")),
             Self::Texts => write!(formatter, "a list of texts"),
             Self::Path => write!(formatter, "a path"),
+            Self::Database => {
+                write!(formatter, "the URL of a database such as postgres://user:password@host/database")
+            }
             Self::Token => write!(formatter, "a token"),
             Self::Tokens => write!(formatter, "a list of tokens"),
         }
@@ -68,7 +73,7 @@ impl fmt::Display for Kind {
 impl Kind {
     /// Whether values must not be shown.
     pub(super) fn is_secret(self) -> bool {
-        matches!(self, Self::Token | Self::Tokens)
+        matches!(self, Self::Database | Self::Token | Self::Tokens)
     }
 
     fn is_list(self) -> bool {
@@ -137,6 +142,7 @@ impl Kind {
             Self::Word(words) => Ok(Value::Word(words.iter().find(|word| **word == text)?)),
             Self::Path if text.is_empty() => Err("is empty, needs a path".to_owned()),
             Self::Path => Ok(Value::Path(text.into())),
+            Self::Database => Ok(Value::Database(DatabaseUrl::new(text)?)),
             Self::Token => Token::new(text).map(Value::Token).map_err(|error| error.to_string()),
             Self::Texts | Self::Tokens => return None,
         })

@@ -10,6 +10,29 @@ use serde_json::json;
 
 use super::quantity::{show_bytes, show_duration};
 
+/// The URL of a database. It may hold a password, so nothing shows it.
+#[derive(Clone)]
+pub(crate) struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// `None` where this cannot be a URL that the store knows.
+    pub(super) fn new(text: &str) -> Option<Self> {
+        let known = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        known.then(|| Self(text.to_owned()))
+    }
+
+    /// The URL, to connect with.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("(redacted)")
+    }
+}
+
 /// A value that its key's kind has accepted.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
@@ -26,6 +49,7 @@ pub(super) enum Value {
     Word(&'static str),
     Texts(Vec<String>),
     Path(PathBuf),
+    Database(DatabaseUrl),
     Token(Token),
     Tokens(Vec<Token>),
 }
@@ -42,7 +66,7 @@ impl Value {
                 let items: Vec<_> = texts.iter().cloned().map(quoted).collect();
                 format!("[{}]", items.join(", "))
             }
-            Self::Token(_) | Self::Tokens(_) => return None,
+            Self::Database(_) | Self::Token(_) | Self::Tokens(_) => return None,
             other => quoted(other.to_string()),
         })
     }
@@ -76,7 +100,7 @@ impl fmt::Display for Value {
             Self::Word(word) => formatter.write_str(word),
             Self::Texts(texts) => formatter.write_str(&texts.join(",")),
             Self::Path(path) => path.display().fmt(formatter),
-            Self::Token(_) => formatter.write_str("(redacted)"),
+            Self::Database(_) | Self::Token(_) => formatter.write_str("(redacted)"),
             Self::Tokens(tokens) => write!(formatter, "({} redacted)", tokens.len()),
         }
     }
@@ -123,6 +147,7 @@ typed! {
     String: Text,
     Vec<String>: Texts,
     PathBuf: Path,
+    DatabaseUrl: Database,
     Token: Token,
     Vec<Token>: Tokens,
 }

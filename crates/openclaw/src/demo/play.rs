@@ -38,6 +38,8 @@ impl Stage {
     pub(super) async fn set(config: &Config, scenario: &Scenario, exporter: &Exporter) -> Result<Self> {
         let mut config = config.clone();
         let folder = tempfile::Builder::new().prefix("openclaw-demo-").tempdir()?;
+        // The demo's ratings are nobody's: they go with its folder.
+        config.store.url = None;
         config.store.folder = folder.path().join("ratings");
         let backend = Backend::bind(([127, 0, 0, 1], 0).into(), scenario).await?;
         let url = format!("http://{}/work", backend.local_addr());

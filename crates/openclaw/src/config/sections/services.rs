@@ -9,7 +9,7 @@ use openclaw_admin::logging::LogFormat;
 
 use super::{GIB, KIB, MIB, MILLION, ms, s, section};
 use crate::config::kind::Kind;
-use crate::config::value::{Typed, Value};
+use crate::config::value::{DatabaseUrl, Typed, Value};
 
 section! {
     /// The log, on standard error.
@@ -101,8 +101,14 @@ section! {
 }
 
 section! {
-    /// The embedded store of ratings.
+    /// The store of ratings: a folder on this machine, or a database that several services may share.
     StoreKeys {
+        /// URL of a database that speaks PostgreSQL's wire protocol and keeps the ratings instead of a folder, off
+        /// for the folder; its tables are made where they are missing. It may hold a password: give it by the
+        /// variable or in a file that only the service reads.
+        url: Option<DatabaseUrl> = "store.url", Kind::Database, "off";
+        /// Connections to the database that read at a time; one more writes. A database serves some hundred in all.
+        connections_max: usize = "store.connectionsMax", Kind::Integer(1, 1_000), "8";
         /// Folder that holds the ratings, made where it is missing; below the working folder, so that trying it
         /// out leaves nothing elsewhere.
         folder: PathBuf = "store.folder", Kind::Path, "./openclaw-data";
@@ -111,9 +117,10 @@ section! {
         queue_ratings_max: usize = "store.queueMax", Kind::Integer(1, 10 * MILLION), "65536";
         /// Ratings in one commit at most; bounds its memory and how long whoever arrives during one waits.
         commit_ratings_max: usize = "store.commitMax", Kind::Integer(1, MILLION), "16384";
-        /// Time between two attempts to write after a failure such as a full disk, a duration.
+        /// Time between two attempts to write after a failure such as a full disk or a database that is away, a
+        /// duration.
         retry_interval: Duration = "store.retryInterval", Kind::Duration(ms(10), s(3600)), "1s";
-        /// Memory for blocks read from disk, in bytes.
+        /// Memory for blocks read from the folder's files, in bytes.
         cache_bytes: u64 = "store.cacheMax", Kind::Bytes(MIB, 1024 * GIB), "64MiB";
         /// Ratings of average score that the Bayesian average of an item adds to its own; an item with one rating
         /// is then not the best of all.

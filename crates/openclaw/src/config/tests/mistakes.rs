@@ -72,6 +72,10 @@ fn each_kind_says_what_it_needs() {
         ),
         ("collector.service = \"\"", "collector.service: is empty"),
         ("store.folder = \"\"", "store.folder: is empty, needs a path"),
+        (
+            "store.url = \"mysql://ann:secret@db/ratings\"",
+            "store.url: needs the URL of a database such as postgres://user:password@host/database",
+        ),
         ("store = \"x\"", "store: is a table; write [store] and keys below it"),
         ("context.regions = \"eu\"", "context.regions: is the text \"eu\", needs a list of texts"),
         ("context.regions = [1]", "context.regions: needs a list of texts in quotation marks"),

@@ -58,7 +58,7 @@ fn any_value(key: &Key) -> BoxedStrategy<String> {
                 format!("[{}]", items.into_iter().map(quoted).collect::<Vec<_>>().join(", "))
             })
             .boxed(),
-        Kind::Token | Kind::Tokens => Just(String::new()).boxed(),
+        Kind::Database | Kind::Token | Kind::Tokens => Just(String::new()).boxed(),
     }
 }
 
