@@ -5,16 +5,15 @@
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise, their fixtures too")]
 
 mod behaviour;
-mod server;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use behaviour::{Backend, behaviour_suite, rating};
+use openclaw_pgserver::Server;
 use openclaw_store::{
     Health, ItemOrder, OpenError, Put, PutError, ReadError, ScoreScale, Store, StoreSettings,
 };
-use server::Server;
 
 struct Database {
     server: Arc<Server>,
@@ -23,8 +22,8 @@ struct Database {
 
 impl Backend for Database {
     async fn fresh() -> Self {
-        let server = Server::shared();
-        Self { url: server.new_database().await, server }
+        let server = Server::shared().unwrap();
+        Self { url: server.new_database().unwrap(), server }
     }
 
     async fn open(&self, settings: StoreSettings) -> Store {
@@ -110,13 +109,13 @@ async fn newest_timestamp_wins_across_replicas() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a PostgreSQL server: cargo xtask test --only postgres"]
 async fn outage_refuses_ratings_with_the_reason_and_ends_by_itself_with_nothing_lost() {
-    let server = Server::start();
-    let url = server.new_database().await;
+    let server = Server::start().unwrap();
+    let url = server.new_database().unwrap();
     let settings = StoreSettings { retry_interval: Duration::from_millis(20), ..StoreSettings::default() };
     let store = Store::connect(&url, settings).await.unwrap();
     store.put(vec![rating("u", "before", 5.0, 1)]).await.unwrap();
 
-    server.kill();
+    server.kill().unwrap();
     let error = store.put(vec![rating("u", "lost", 5.0, 1)]).await.unwrap_err();
     let PutError::Failed { reason } = &error else { panic!("{error}") };
     assert!(reason.contains("127.0.0.1") && !reason.contains("hunter2"), "{reason}");
@@ -125,7 +124,7 @@ async fn outage_refuses_ratings_with_the_reason_and_ends_by_itself_with_nothing_
     assert!(matches!(refused, Err(PutError::Refusing { .. })), "{refused:?}");
     assert!(matches!(store.rating("u", "before").await, Err(ReadError::Unavailable { .. })));
 
-    server.run();
+    server.run().unwrap();
     while store.health() != Health::Ready {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -143,7 +142,7 @@ async fn connection_that_broke_while_idle_is_replaced_without_a_word() {
     for number in 0..5 {
         let break_all = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
             WHERE application_name = 'openclaw' AND datname = current_database()";
-        database.server.execute(database.url.rsplit('/').next().unwrap(), break_all).await;
+        database.server.execute(database.url.rsplit('/').next().unwrap(), break_all).unwrap();
         let put = store.put(vec![rating("u", &format!("i{number}"), 5.0, 1)]).await;
         assert_eq!(put.unwrap(), [Put::Stored]);
         assert_eq!(store.ratings_total().await.unwrap(), number + 1);
@@ -161,7 +160,7 @@ async fn other_score_range_and_newer_tables_are_refused() {
 
     let name = database.url.rsplit('/').next().unwrap();
     let newer = "UPDATE openclaw_store SET value = '9' WHERE key = 'format'";
-    database.server.execute(name, newer).await;
+    database.server.execute(name, newer).unwrap();
     let refused = refusal(&database.url).await;
     assert!(matches!(refused, OpenError::NewerTables { found: 9, supported: 1, .. }), "{refused}");
 }
