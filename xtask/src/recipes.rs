@@ -10,9 +10,9 @@ mod registry;
 
 pub(crate) use benches::bench;
 pub(crate) use proofs::prove;
-pub(crate) use registry::{BENCHES, PROOFS};
+pub(crate) use registry::{BENCHES, ON_POSTGRES, PROOFS};
 
-use crate::process;
+use crate::{process, suite};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
@@ -37,6 +37,12 @@ impl Recipe {
     fn command(&self, root: &Path, subcommand: &[&str], kind: &str) -> Command {
         let mut command = process::cargo(root);
         command.args(subcommand).args(["--package", self.package, kind, self.target]);
+        if ON_POSTGRES.contains(&self.name) {
+            // Without it, the target itself says what is missing.
+            if let Ok(programs) = suite::postgres_programs(root) {
+                command.env(suite::POSTGRES_PROGRAMS, programs);
+            }
+        }
         for (name, value) in self.settings {
             if std::env::var_os(name).is_none() {
                 command.env(name, value);

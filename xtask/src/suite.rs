@@ -15,7 +15,7 @@ mod tools;
 use crate::tree;
 use anyhow::{Result, bail};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use steps::STEPS;
 
@@ -34,6 +34,16 @@ struct Setting {
     target: PathBuf,
     /// Whether a machine asked, by `CI=true`.
     ci: bool,
+}
+
+pub(crate) use postgres::PROGRAMS as POSTGRES_PROGRAMS;
+
+/// The programs of a private PostgreSQL, for proofs and benches, after installing them if need be.
+///
+/// # Errors
+/// They cannot be had.
+pub(crate) fn postgres_programs(root: &Path) -> Result<PathBuf> {
+    postgres::programs(&Setting { root: root.to_owned(), target: tree::target_folder(root)?, ci: false })
 }
 
 /// One thing that must be green.

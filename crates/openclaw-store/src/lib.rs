@@ -4,7 +4,7 @@
 //! arrival) and the count, mean, histogram and Bayesian average of every item. [`Store::put`] answers once
 //! they are durable; batches that arrive together share one sync. The ratings lie in a folder ([`Store::open`]) or in
 //! a database that speaks PostgreSQL's wire protocol ([`Store::connect`]), and callers need not care which. How and
-//! why: `docs/adr/0003-embedded-store.md`.
+//! why: `docs/adr/0003-embedded-store.md`, `docs/adr/0013-ratings-in-a-database.md`.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use openclaw_powerloss::{Fault, Survived, Syncs};
+use openclaw_store::Store;
 use proof::{Proof, writer};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -21,10 +22,11 @@ const LOSSES_DEFAULT: u64 = 6;
 #[test]
 #[ignore = "the proofs run it as the process that dies"]
 fn writer_process() {
-    let (Ok(folder), Ok(round)) = (std::env::var(writer::FOLDER), std::env::var(writer::ROUND)) else {
+    let (Ok(folder), Ok(round)) = (std::env::var(writer::PLACE), std::env::var(writer::ROUND)) else {
         return;
     };
-    writer::run(Path::new(&folder), round.parse().unwrap());
+    let open = |settings| async move { Store::open(Path::new(&folder), settings) };
+    writer::run(open, round.parse().unwrap());
 }
 
 fn number_from(variable: &str, default: u64) -> u64 {
@@ -63,8 +65,8 @@ async fn nothing_acknowledged_is_lost_with_power_or_process() {
         assert!(found.is_none(), "loss {number} ({what}), seed {seed}: {found:#?}");
         proof.take_for_durable();
     }
-    assert!(proof.acknowledgements > 0, "nothing was acknowledged, so nothing was proved");
-    println!("{losses} losses, {} acknowledgements, none lost", proof.acknowledgements);
+    assert!(proof.acknowledged.count > 0, "nothing was acknowledged, so nothing was proved");
+    println!("{losses} losses, {} acknowledgements, none lost", proof.acknowledged.count);
 }
 
 /// The engine changes journals at 64 MB. Filling the first one takes seconds, so the reduced counts do it once.

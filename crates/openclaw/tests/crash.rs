@@ -2,7 +2,7 @@
 //! loss of power, through the same HTTP interface that acknowledged it.
 //!
 //! The store proves the same below HTTP and more thoroughly; here it is the service's acknowledgement that
-//! counts, whatever lies between. Three kills by default; `OPENCLAW_PROVE_KILLS=20` asks for more,
+//! counts, whatever lies between. Three kills by default; `OPENCLAW_PROVE_KILLS=100` asks for more,
 //! `OPENCLAW_PROVE_SEED=7` for other moments.
 
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise, their fixtures too")]
@@ -34,7 +34,8 @@ fn prove(mut proof: Proof, loss: Loss) -> usize {
         }
         let service = proof.start().unwrap();
         let acknowledged = random.random_range(100..600);
-        proof.load_and_kill(service, acknowledged, Duration::from_micros(random.random_range(0..5_000)));
+        let longer = Duration::from_micros(random.random_range(0..5_000));
+        proof.load_and_kill(service, loss, acknowledged, longer);
         proof.lose(loss);
         let service = proof.start().unwrap();
         let found = proof.check(&service);
@@ -69,12 +70,33 @@ mod power {
     fn a_disk_that_ignores_syncs_is_found_out() {
         let mut proof = Proof::begin_watched(Syncs::Ignored);
         let service = proof.start().unwrap();
-        proof.load_and_kill(service, 200, Duration::ZERO);
+        proof.load_and_kill(service, Loss::Power, 200, Duration::ZERO);
         proof.lose(Loss::Power);
         // Either what is left is no store, or it is one without the ratings.
         if let Ok(service) = proof.start() {
             let found = proof.check(&service);
             assert!(!found.missing.is_empty(), "a disk that syncs nothing must lose ratings: {found:#?}");
         }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod database {
+    //! Linux alone has the private server.
+
+    use super::*;
+
+    #[test]
+    #[ignore = "needs a PostgreSQL server: cargo xtask test --only postgres"]
+    fn acknowledged_ratings_in_a_database_survive_kills_of_the_service() {
+        let acknowledged = prove(Proof::begin_with_database(), Loss::Process);
+        println!("{acknowledged} acknowledged ratings, none lost with the process");
+    }
+
+    #[test]
+    #[ignore = "needs a PostgreSQL server: cargo xtask test --only postgres"]
+    fn acknowledged_ratings_survive_kills_of_the_database_server() {
+        let acknowledged = prove(Proof::begin_with_database(), Loss::Server);
+        println!("{acknowledged} acknowledged ratings, none lost with the server");
     }
 }

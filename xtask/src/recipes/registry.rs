@@ -18,10 +18,17 @@ pub(crate) const PROOFS: &[Recipe] = &[
     },
     Recipe {
         name: "crash",
-        about: "20 kills and 20 losses of power under load; every rating answered with 201 must be there",
-        settings: &[("OPENCLAW_PROVE_KILLS", "20")],
+        about: "100 kills, of the service, the power, the database; every rating answered with 201 must be there",
+        settings: &[("OPENCLAW_PROVE_KILLS", "100")],
         package: "openclaw",
         target: "crash",
+    },
+    Recipe {
+        name: "database-loss",
+        about: "100 kills of writers and of their PostgreSQL server; no acknowledged rating may be missing",
+        settings: &[("OPENCLAW_PROVE_KILLS", "100")],
+        package: "openclaw-store",
+        target: "database_kills",
     },
     Recipe {
         name: "edge-loss",
@@ -70,6 +77,13 @@ pub(crate) const BENCHES: &[Recipe] = &[
         target: "event",
     },
     Recipe {
+        name: "ratings",
+        about: "durable ratings per second beside PostgreSQL, from PyPI, and beside append and sync; start-up after a crash",
+        settings: &[],
+        package: "openclaw-rating",
+        target: "ratings",
+    },
+    Recipe {
         name: "train",
         about: "PPO's steps per second and its return on CartPole beside stable-baselines3's, from PyPI",
         settings: &[],
@@ -77,3 +91,6 @@ pub(crate) const BENCHES: &[Recipe] = &[
         target: "train",
     },
 ];
+
+/// Proofs and benches that start a PostgreSQL server of their own, which is installed for them.
+pub(crate) const ON_POSTGRES: &[&str] = &["crash", "database-loss", "ratings"];

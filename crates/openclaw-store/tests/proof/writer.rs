@@ -2,13 +2,12 @@
 //! standard output what was acknowledged, each line written only after the put resolved.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
-use openclaw_store::{NewRating, Store, StoreSettings};
+use openclaw_store::{NewRating, OpenError, Store, StoreSettings};
 
-/// Names the folder of the store; its presence makes the ignored test a writer.
-pub(crate) const FOLDER: &str = "STORE_PROOF_FOLDER";
+/// Names the folder of the store, or the database's URL; its presence makes the ignored test a writer.
+pub(crate) const PLACE: &str = "STORE_PROOF_PLACE";
 /// Numbers the run, so that each writes newer timestamps than the one before.
 pub(crate) const ROUND: &str = "STORE_PROOF_ROUND";
 
@@ -20,8 +19,11 @@ pub(crate) fn score_at(timestamp_ms: u64) -> f64 {
     (timestamp_ms * 7 % 101) as f64 / 10.0
 }
 
-/// Writes until killed.
-pub(crate) fn run(folder: &Path, round: u64) {
+/// Opens a store as its caller says and writes until killed.
+pub(crate) fn run<F>(open: impl FnOnce(StoreSettings) -> F, round: u64)
+where
+    F: Future<Output = Result<Store, OpenError>>,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let settings = StoreSettings {
@@ -30,7 +32,7 @@ pub(crate) fn run(folder: &Path, round: u64) {
             memtable_bytes: 64 * 1024,
             ..StoreSettings::default()
         };
-        let store = match Store::open(folder, settings) {
+        let store = match open(settings).await {
             Ok(store) => store,
             Err(error) => return say(&format!("unopened {error}")),
         };

@@ -19,6 +19,9 @@ pub(crate) enum Loss {
     /// The machine's power, and with it whatever was not synced.
     #[cfg(target_os = "linux")]
     Power,
+    /// All processes of the database server, and then the service.
+    #[cfg(target_os = "linux")]
+    Server,
 }
 
 /// The newest acknowledged timestamp of every user and item.
@@ -48,6 +51,9 @@ pub(crate) struct Proof {
     round: u64,
     #[cfg(target_os = "linux")]
     watch: Option<(openclaw_powerloss::Watch, openclaw_powerloss::Syncs)>,
+    /// A database server and the URL of a database on it, where the ratings are in one.
+    #[cfg(target_os = "linux")]
+    database: Option<(openclaw_pgserver::Server, String)>,
 }
 
 impl Proof {
@@ -59,7 +65,17 @@ impl Proof {
             round: 0,
             #[cfg(target_os = "linux")]
             watch: None,
+            #[cfg(target_os = "linux")]
+            database: None,
         }
+    }
+
+    /// A proof whose services keep ratings in a database.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn begin_with_database() -> Self {
+        let server = openclaw_pgserver::Server::start().unwrap();
+        let url = server.new_database().unwrap();
+        Self { database: Some((server, url)), ..Self::begin() }
     }
 
     /// A proof whose services run with the layer that knows what was synced.
@@ -95,6 +111,10 @@ impl Proof {
             command.args(["--set", setting]);
         }
         #[cfg(target_os = "linux")]
+        if let Some((_, url)) = &self.database {
+            command.env("OPENCLAW_STORE_URL", url);
+        }
+        #[cfg(target_os = "linux")]
         if let Some((watch, syncs)) = &self.watch {
             watch.observe(&mut command, *syncs).unwrap();
         }
@@ -113,13 +133,27 @@ impl Proof {
         service.kill();
     }
 
-    /// Writes until so many ratings were acknowledged in this life and a moment longer, kills the service amid
-    /// that, and notes every acknowledgement.
-    pub(crate) fn load_and_kill(&mut self, service: Program, acknowledged: usize, longer: Duration) {
+    /// Writes until so many ratings were acknowledged in this life and a moment longer, kills what is to be lost
+    /// amid that, and notes every acknowledgement.
+    pub(crate) fn load_and_kill(
+        &mut self,
+        service: Program,
+        loss: Loss,
+        acknowledged: usize,
+        longer: Duration,
+    ) {
         self.round += 1;
         let writers = Writers::begin(service.url("rating"), self.round);
         writers.wait_until_acknowledged(acknowledged);
         std::thread::sleep(longer);
+        #[cfg(target_os = "linux")]
+        if let (Loss::Server, Some((server, _))) = (loss, &self.database) {
+            server.kill().unwrap();
+            // Long enough for answers that would have to be 503.
+            std::thread::sleep(longer);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = loss;
         service.kill();
         for rating in writers.end() {
             let newest = self.acknowledged.entry((rating.user_id, rating.item_id)).or_default();
@@ -132,6 +166,13 @@ impl Proof {
     pub(crate) fn lose(&mut self, loss: Loss) {
         match loss {
             Loss::Process => {}
+            #[cfg(target_os = "linux")]
+            Loss::Server => {
+                let (server, _) = self.database.as_ref().unwrap();
+                // Already gone where it was killed under load.
+                server.kill().unwrap();
+                server.run().unwrap();
+            }
             #[cfg(target_os = "linux")]
             Loss::Power => {
                 let (watch, _) = self.watch.as_mut().unwrap();
