@@ -425,3 +425,26 @@ func TestOptionsThatMakeNoSenseAreRefusedByName(t *testing.T) {
 		}
 	}
 }
+
+func TestCountersOfUsersWhoComeBackNeverFall(t *testing.T) {
+	counters := newCounters(2)
+	none := func(string) (userCounts, bool) { return userCounts{}, false }
+	for _, user := range []string{"ann", "bob", "eve"} {
+		counters.attempt(user, true, nil, 0)
+	}
+	if len(counters.users) != 2 || counters.sums.Attempts != 3 {
+		t.Errorf("%d users, %+v", len(counters.users), counters.sums)
+	}
+	if counters.sweep(10, time.Second, time.Minute); len(counters.users) != 2 {
+		t.Error("forgotten before they were reported")
+	}
+	reported := counters.drain(none)
+	if counters.sweep(10, time.Second, time.Minute); len(counters.users) != 0 {
+		t.Error("idle users are not forgotten")
+	}
+	counters.attempt("ann", false, nil, time.Minute)
+	back := counters.drain(func(string) (userCounts, bool) { return reported[0], true })
+	if expected := []userCounts{{UserID: "ann", Attempts: 2, Throttled: 1}}; !reflect.DeepEqual(back, expected) {
+		t.Errorf("%+v", back)
+	}
+}

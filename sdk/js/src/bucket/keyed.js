@@ -8,6 +8,7 @@
 
 import { Core, allowed, least, limited } from './core.js';
 import { Defaults } from './defaults.js';
+import { Rounds } from '../rounds.js';
 
 /** @typedef {import('./law.js').Law} Law */
 /** @typedef {import('./core.js').Decision} Decision */
@@ -31,7 +32,7 @@ class Entry {
 export class KeyedBuckets {
   /** @type {Map<string, Entry>} */ #entries = new Map();
   /** Where the search for forgettable keys goes on. */
-  #hand = this.#entries.entries();
+  #rounds = new Rounds(this.#entries);
   /** Shared by keys for which there is no room. */
   #overflow = new Entry();
   /** @type {Core | undefined} */ #newcomers;
@@ -162,13 +163,7 @@ export class KeyedBuckets {
    */
   forgetSome(keys, nowNs) {
     let forgotten = 0;
-    for (let looked = 0; looked < Math.min(keys, this.#entries.size + forgotten); looked += 1) {
-      const next = this.#hand.next();
-      if (next.done) {
-        this.#hand = this.#entries.entries();
-        continue;
-      }
-      const [key, entry] = next.value;
+    for (const [key, entry] of this.#rounds.next(keys)) {
       if (!entry.core && this.#defaults.level(entry.position, nowNs) >= this.#defaults.law.capacity) {
         this.#entries.delete(key);
         forgotten += 1;

@@ -12,6 +12,7 @@
 
 import { KeyedBuckets } from './keyed.js';
 import { Law, costUnits, nanosecondsOf } from './law.js';
+import { Rounds } from '../rounds.js';
 
 /** @typedef {import('./law.js').BucketPolicy} BucketPolicy */
 /** @typedef {import('./keyed.js').KeyedDecision} KeyedDecision */
@@ -64,7 +65,7 @@ class Lease {
 export class LeasedBuckets {
   /** @type {Map<string, Lease>} */ #leases = new Map();
   /** Where the search for lapsed leases goes on. */
-  #hand = this.#leases.keys();
+  #rounds = new Rounds(this.#leases);
   /** Of everyone without parameters of their own. @type {Lease | undefined} */ #everyone;
   /** Of the bucket that newcomers share. @type {Lease | undefined} */ #newcomers;
   /** When the edge was last heard of. */
@@ -182,14 +183,9 @@ export class LeasedBuckets {
    * @param {number} nowMs
    */
   sweep(users, nowMs) {
-    for (let looked = 0; looked < Math.min(users, this.#leases.size); looked += 1) {
-      const next = this.#hand.next();
-      if (next.done) {
-        this.#hand = this.#leases.keys();
-        continue;
-      }
-      this.#catchUp(next.value, nowMs);
-      this.#retire(next.value, nowMs);
+    for (const [user] of this.#rounds.next(users)) {
+      this.#catchUp(user, nowMs);
+      this.#retire(user, nowMs);
     }
     this.#buckets.forgetSome(users, nanosecondsOf(nowMs));
   }

@@ -5,6 +5,8 @@
  * batch that is lost, loses no count: the next batch carries the sums again.
  */
 
+import { Rounds } from '../rounds.js';
+
 /** @typedef {{ deviceType?: string, networkQuality?: string, region?: string }} Context */
 /** @typedef {{ userId: string, attempts: number, throttled: number, context?: Context }} UserCounts */
 /** @typedef {{ attempts: number, accepted: number, throttled: number, completed: number, failed: number }} Totals */
@@ -17,7 +19,7 @@ export class Counters {
   /** @type {Map<string, User>} */ #users = new Map();
   /** Active since the last drain. @type {Set<string>} */ #active = new Set();
   #usersMax;
-  #hand = this.#users.entries();
+  #rounds = new Rounds(this.#users);
 
   /** Attempts of users who found no room: counted in the totals only. */
   untracked = 0;
@@ -102,13 +104,7 @@ export class Counters {
    * @param {number} nowMs
    */
   sweep(users, idleMs, nowMs) {
-    for (let looked = 0; looked < Math.min(users, this.#users.size); looked += 1) {
-      const next = this.#hand.next();
-      if (next.done) {
-        this.#hand = this.#users.entries();
-        continue;
-      }
-      const [userId, user] = next.value;
+    for (const [userId, user] of this.#rounds.next(users)) {
       if (!this.#active.has(userId) && nowMs - user.seenMs >= idleMs) this.#users.delete(userId);
     }
   }
