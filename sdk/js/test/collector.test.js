@@ -167,9 +167,8 @@ describe('collector', () => {
     start({ timeoutMs: 50 });
     collector.send(rating('a'));
     await until(() => collector.status().edgeError?.includes('no whole answer within 50 ms'), 'the silence noticed');
-    const beganMs = performance.now();
     assert.equal(collector.tryConsume('ann'), true);
-    assert.ok(Number.isFinite(performance.now() - beganMs));
+    assert.equal(collector.status().eventsWaiting, 1);
   });
 
   it('takes nothing for a rating that is none, and says why', async () => {
