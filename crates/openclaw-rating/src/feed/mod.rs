@@ -3,7 +3,8 @@
 //!
 //! Publishing puts a rating into a bounded ring and never waits; readers come for it in their own time. Who is too
 //! slow finds the ring ahead of its place and is told how many ratings it missed. `tokio::sync::broadcast` would tell
-//! the same, but can neither be read from an earlier place, which resuming needs, nor be bounded in bytes.
+//! the same, but can neither be read from an earlier place, which resuming needs, nor be bounded in bytes;
+//! `docs/adr/0012-one-ring-for-followers.md` has the rest.
 
 mod hook;
 mod position;

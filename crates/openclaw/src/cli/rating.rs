@@ -77,7 +77,7 @@ pub(crate) enum FileFormat {
     Csv,
     /// One JSON object a line, as POST /ratings takes it
     Ndjson,
-    /// user::item::rating::unix_seconds
+    /// user::item::rating::unix_seconds; exported timestamps lose their milliseconds
     Movietweetings,
 }
 

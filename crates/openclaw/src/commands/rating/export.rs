@@ -35,11 +35,12 @@ async fn export(args: &ExportArgs, config: &Config, format: Format) -> Result<()
     let store = super::open_store(config).await?;
     let began = Instant::now();
     let written = match &args.file {
-        Some(file) => to_file(&store, file, format, &shutdown).await,
+        Some(file) => to_file(&store, file, format, &shutdown).await.map(Some),
         None => to_output(&store, format, &shutdown).await,
     };
     store.close().await;
-    let ExportSummary { ratings, complete } = written?;
+    // Whoever read the output has gone, as `head` does: nobody is left to tell.
+    let Some(ExportSummary { ratings, complete }) = written? else { return Ok(()) };
     let duration_s = began.elapsed().as_secs_f64();
     let line = match args.json {
         true => json!({"ratings": ratings, "format": format.name(), "durationS": duration_s, "complete": complete})
@@ -71,14 +72,12 @@ async fn to_file(store: &Store, file: &Path, format: Format, shutdown: &Shutdown
     Ok(summary)
 }
 
-/// Ends quietly where the reader has gone, as `head` does.
-async fn to_output(store: &Store, format: Format, shutdown: &Shutdown) -> Result<ExportSummary> {
+/// Nothing where the reader has gone.
+async fn to_output(store: &Store, format: Format, shutdown: &Shutdown) -> Result<Option<ExportSummary>> {
     let writer = RatingWriter::new(BufWriter::new(io::stdout().lock()), format);
     match write(store, writer, "export".to_owned(), shutdown).await {
-        Err(ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            Ok(ExportSummary { complete: true, ..ExportSummary::default() })
-        }
-        written => Ok(written?),
+        Err(ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
+        written => Ok(Some(written?)),
     }
 }
 
