@@ -6,7 +6,6 @@
 
 mod limits;
 mod metering;
-mod repeats;
 mod routes;
 mod services;
 mod settings;

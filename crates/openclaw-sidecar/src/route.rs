@@ -61,12 +61,10 @@ impl FromStr for Route {
         let methods = match methods {
             "*" => Vec::new(),
             names => names
-                .split(',')
+                .split('|')
                 .map(|name| Method::from_str(name).ok().filter(|_| name == name.to_ascii_uppercase()))
                 .collect::<Option<_>>()
-                .ok_or_else(|| {
-                    invalid("it does not begin with methods in capitals, separated by commas, or *")
-                })?,
+                .ok_or_else(|| invalid("it does not begin with methods in capitals, as in GET|HEAD, or *"))?,
         };
         let path = words.next().filter(|path| path.starts_with('/'));
         let path = path.ok_or_else(|| invalid("its second word must be a path that begins with a slash"))?;
@@ -157,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_first_route_that_fits_counts_and_what_fits_none_passes() {
-        let routes = routes(&["GET /healthz pass", "POST,PUT /ratings cost=2.5", "GET /", "* /admin cost=0"]);
+        let routes = routes(&["GET /healthz pass", "POST|PUT /ratings cost=2.5", "GET /", "* /admin cost=0"]);
         assert_eq!(cost(&routes, Method::GET, "/healthz"), None);
         assert_eq!(cost(&routes, Method::PUT, "/ratings/7"), Some(2.5));
         assert_eq!(cost(&routes, Method::GET, "/ratings"), Some(1.0));

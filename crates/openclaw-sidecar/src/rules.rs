@@ -20,9 +20,22 @@ pub enum InvalidSettings {
     /// See [`InvalidKeys`].
     #[error(transparent)]
     Keys(#[from] InvalidKeys),
-    /// The name in `Via` is none.
-    #[error("{0:?} cannot be a proxy's name in Via; write a word such as openclaw")]
-    Via(String),
+    /// See [`InvalidVia`].
+    #[error(transparent)]
+    Via(#[from] InvalidVia),
+}
+
+/// Why a text is no name for `Via`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} cannot be a proxy's name in Via; write a word such as openclaw")]
+pub struct InvalidVia(String);
+
+/// Whether `name` can stand in `Via`.
+///
+/// # Errors
+/// [`InvalidVia`] where it is no token (RFC 9110, section 7.6.3).
+pub fn check_via(name: &str) -> Result<(), InvalidVia> {
+    via(name).map(|_| ())
 }
 
 /// What holds for a request from its first line to its end, whatever is reloaded meanwhile.
@@ -58,11 +71,11 @@ impl Rules {
     }
 }
 
-/// `Via` for HTTP/1.1 and HTTP/2 by a proxy of this name, which is a token (RFC 9110, section 7.6.3).
-fn via(name: &str) -> Result<[HeaderValue; 2], InvalidSettings> {
+/// `Via` for HTTP/1.1 and HTTP/2 by a proxy of this name.
+fn via(name: &str) -> Result<[HeaderValue; 2], InvalidVia> {
     let is_token = !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
     let value = |version: &str| HeaderValue::from_str(&format!("{version} {name}")).ok();
     let both = value("1.1").zip(value("2")).filter(|_| is_token);
-    both.map(<[HeaderValue; 2]>::from).ok_or_else(|| InvalidSettings::Via(name.to_owned()))
+    both.map(<[HeaderValue; 2]>::from).ok_or_else(|| InvalidVia(name.to_owned()))
 }

@@ -60,18 +60,7 @@ impl Upstream {
     /// # Errors
     /// [`InvalidUpstream`] where `url` is not `http://HOST[:PORT]`.
     pub(crate) fn new(url: &Uri, settings: &UpstreamSettings) -> Result<Self, InvalidUpstream> {
-        let invalid = |reason| InvalidUpstream { url: url.to_string(), reason };
-        if url.scheme() != Some(&Scheme::HTTP) {
-            return Err(invalid("it must begin with http://"));
-        }
-        let authority = url.authority().ok_or_else(|| invalid("it names no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(invalid("a name or password cannot stand in it"));
-        }
-        if !matches!(url.path(), "" | "/") || url.query().is_some() {
-            return Err(invalid("paths are passed on as they come, so it must have none"));
-        }
-        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| invalid("its host is no host"))?;
+        let (authority, host) = host_of(url)?;
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(settings.connect_timeout));
@@ -84,7 +73,7 @@ impl Upstream {
             .set_host(false)
             .build(connector);
         let places = Arc::new(Semaphore::new(settings.requests_max.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { client, authority: authority.clone(), host, settings: settings.clone(), places })
+        Ok(Self { client, authority, host, settings: settings.clone(), places })
     }
 
     /// Exchanges going on.
@@ -142,6 +131,34 @@ impl Upstream {
             }
         }
     }
+}
+
+/// Whether `url` can be an upstream.
+///
+/// # Errors
+/// [`InvalidUpstream`] where it is not `http://HOST[:PORT]`.
+pub fn check_upstream(url: &Uri) -> Result<(), InvalidUpstream> {
+    host_of(url).map(|_| ())
+}
+
+fn host_of(url: &Uri) -> Result<(Authority, HeaderValue), InvalidUpstream> {
+    let invalid = |reason| {
+        // A password must not be shown.
+        let shown = url.authority().is_none_or(|authority| !authority.as_str().contains('@'));
+        InvalidUpstream { url: if shown { url.to_string() } else { "http://...@...".to_owned() }, reason }
+    };
+    if url.scheme() != Some(&Scheme::HTTP) {
+        return Err(invalid("it must begin with http://"));
+    }
+    let authority = url.authority().ok_or_else(|| invalid("it names no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(invalid("a name or password cannot stand in it"));
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() {
+        return Err(invalid("paths are passed on as they come, so it must have none"));
+    }
+    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| invalid("its host is no host"))?;
+    Ok((authority.clone(), host))
 }
 
 /// RFC 9110, section 9.2.2.

@@ -65,6 +65,15 @@ Examples:
   curl -d '{\"userId\":\"ann\",\"itemId\":\"film\",\"score\":8,\"timestamp\":1710841234567}' \\
        -H 'content-type: application/json' http://127.0.0.1:8081/api/v1/event")]
     Edge(EdgeArgs),
+    /// Runs a reverse proxy that puts the loop before a service that knows nothing of it
+    #[command(after_help = "\
+Examples:
+  openclaw sidecar --upstream http://127.0.0.1:9000
+  openclaw sidecar --upstream http://127.0.0.1:9000 --key header:x-api-key --key peer
+  openclaw sidecar --config openclaw.toml --set sidecar.shadow=true
+  EVENT_ENDPOINT=http://edge-rl-service/api/v1/event openclaw sidecar --upstream http://127.0.0.1:9000
+  kill -HUP PID                                           takes the changed file over")]
+    Sidecar(SidecarArgs),
     /// Runs a stand-in dependency with a bounded number of workers, disturbed as a scenario says
     #[command(after_help = "\
 Examples:
@@ -177,6 +186,34 @@ impl EdgeArgs {
         let mut flags = self.service.flags(listen, workers);
         let policy = |file: &PathBuf| FlagOverride::new("--policy", "edge.policy", file.display());
         flags.extend(self.policy.as_ref().map(policy));
+        flags
+    }
+}
+
+/// The sidecar.
+#[derive(Args, Debug)]
+pub(crate) struct SidecarArgs {
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+    /// The service behind
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: Option<String>,
+    /// Where a request says whose limit it counts against, such as header:x-user-id, jwt:sub or peer; may be
+    /// repeated, the first that is there counts
+    #[arg(long = "key", value_name = "SOURCE")]
+    pub(crate) keys: Vec<String>,
+}
+
+impl SidecarArgs {
+    /// The flags as overrides.
+    pub(crate) fn flags(&self) -> Vec<FlagOverride> {
+        let mut flags = self.service.flags("sidecar.listen", "sidecar.workers");
+        flags.extend(
+            self.upstream.as_ref().map(|url| FlagOverride::new("--upstream", "sidecar.upstream", url)),
+        );
+        if !self.keys.is_empty() {
+            flags.push(FlagOverride::new("--key", "sidecar.keys", self.keys.join(",")));
+        }
         flags
     }
 }

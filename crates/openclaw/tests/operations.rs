@@ -14,6 +14,8 @@ mod limits;
 mod refusals;
 #[path = "operations/serving.rs"]
 mod serving;
+#[path = "operations/sidecar.rs"]
+mod sidecar;
 #[path = "operations/stopping.rs"]
 mod stopping;
 #[expect(dead_code, reason = "every test program uses its own part of it")]

@@ -45,6 +45,19 @@ pub(crate) const PROOFS: &[Recipe] = &[
         target: "solve",
     },
     Recipe {
+        name: "sidecar",
+        about: "1 GiB up and down, slow readers, 10,000 idle connections, dribblers, deaths; memory stays bounded",
+        settings: &[
+            ("OPENCLAW_PROVE_UPLOAD_MIB", "1024"),
+            ("OPENCLAW_PROVE_SLOW_MIB", "256"),
+            ("OPENCLAW_PROVE_IDLE", "10000"),
+            ("OPENCLAW_PROVE_DRIBBLERS", "500"),
+            ("OPENCLAW_PROVE_DEATHS", "2000"),
+        ],
+        package: "openclaw-sidecar",
+        target: "endurance",
+    },
+    Recipe {
         name: "store-loss",
         about: "100 losses of power or process amid writing; no acknowledged rating may be missing",
         settings: &[("OPENCLAW_PROVE_LOSSES", "100")],
@@ -82,6 +95,13 @@ pub(crate) const BENCHES: &[Recipe] = &[
         settings: &[],
         package: "openclaw-rating",
         target: "ratings",
+    },
+    Recipe {
+        name: "sidecar",
+        about: "the sidecar beside a bare hyper reverse proxy with as many threads",
+        settings: &[],
+        package: "openclaw-sidecar",
+        target: "sidecar",
     },
     Recipe {
         name: "train",

@@ -4,6 +4,7 @@
 
 mod enforcement;
 mod failures;
+mod http2;
 mod keys;
 mod passing;
 mod reload;

@@ -10,6 +10,7 @@ mod policy;
 mod rating;
 mod scenario;
 mod service;
+mod sidecar;
 mod status;
 mod train;
 
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Up(args) => service::up(&args),
         Command::Rating(args) => rating::run(&args),
         Command::Edge(args) => service::edge(&args),
+        Command::Sidecar(args) => sidecar::run(&args),
         Command::Backend(args) => block_on(1, backend::run(args)),
         Command::Load(args) => block_on(0, load::run(args)),
         Command::Evaluate(args) => evaluate::run(&args),
@@ -46,8 +48,12 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
 
 /// Loads the configuration from all its sources.
 fn load_config(args: &ConfigArgs, flags: Vec<FlagOverride>) -> Result<Loaded> {
-    let inputs = Inputs { file: args.config.clone(), environment: std::env::vars_os().collect(), flags };
-    Ok(config::load(&inputs)?)
+    Ok(config::load(&inputs(args, flags))?)
+}
+
+/// The sources of the configuration.
+fn inputs(args: &ConfigArgs, flags: Vec<FlagOverride>) -> Inputs {
+    Inputs { file: args.config.clone(), environment: std::env::vars_os().collect(), flags }
 }
 
 /// Runs `future` on a runtime of `workers` threads, 0 for one per core.

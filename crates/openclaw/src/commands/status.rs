@@ -104,12 +104,10 @@ fn screen_collector(out: &mut String, collector: &Value) {
     );
     let _ = writeln!(
         out,
-        "events      {} waiting   {} on disk   {} delivered   {} dropped   circuit {}",
+        "events      {} waiting   {} delivered   {} dropped",
         number(&collector["eventsWaiting"], 0),
-        number(&collector["eventsSpooled"], 0),
         number(&collector["eventsDelivered"], 0),
-        number(&collector["eventsDropped"], 0),
-        text(&collector["circuit"])
+        number(&collector["eventsDropped"], 0)
     );
     if let Some(error) = collector["edgeError"].as_str() {
         let _ = writeln!(out, "            {error}");

@@ -1,11 +1,12 @@
 //! Puts the parts together: configuration in, running services out.
 
 mod settings;
+mod sidecar;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use openclaw_admin::access::AccessPolicy;
 use openclaw_admin::health::AdminSurface;
 use openclaw_admin::listen::{Endpoint, bind, serve};
@@ -23,6 +24,8 @@ use crate::config::Config;
 pub(crate) use settings::rating_rules;
 use settings::{backend, collector_settings, edge_settings, rating_settings, store_settings};
 
+pub(crate) use sidecar::{ServeSidecar, sidecar_settings};
+
 /// Which services a process runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts {
@@ -37,6 +40,7 @@ pub(crate) fn describe_metrics() {
     openclaw_collector::describe_metrics();
     openclaw_edge::describe_metrics();
     openclaw_rating::describe_metrics();
+    openclaw_sidecar::describe_metrics();
     openclaw_store::describe_metrics();
 }
 
@@ -119,7 +123,8 @@ impl ServeRating {
         let (address, scheme) = (listener.address(), listener.scheme());
         let backend = backend(config)?;
         let store = open_store(config).await?;
-        let collector = Collector::start(collector_settings(config, event_endpoint)?)?;
+        let collector = Collector::start(collector_settings(config, event_endpoint)?)
+            .context("the collector's HTTP client cannot be built")?;
         let service =
             RatingService::new(rating_settings(config), store.clone(), collector.admission(), backend);
         let router = openclaw_rating::router(service.clone(), access);
@@ -187,6 +192,17 @@ impl Admin {
             .check("store", move || ready.ready())
             .check("collector", live)
             .status("rating", move || json!(service.status()))
+            .status("collector", move || json!(collector()));
+        self
+    }
+
+    pub(crate) fn with_sidecar(mut self, serving: &ServeSidecar) -> Self {
+        let sidecar = serving.sidecar.clone();
+        let (collector, live) = (serving.collector.status_provider(), serving.collector.liveness_provider());
+        self.surface = self
+            .surface
+            .check("collector", live)
+            .status("sidecar", move || json!(sidecar.status()))
             .status("collector", move || json!(collector()));
         self
     }

@@ -1,5 +1,7 @@
 //! Checks across keys: values that are each possible and together are not.
 
+mod sidecar;
+
 use std::net::SocketAddr;
 
 use openclaw_admin::listen::{Endpoint, check_exposure};
@@ -137,7 +139,7 @@ const CHECKS: &[Check] = &[
 
 /// Reports every condition that does not hold, unless one of its keys was refused already.
 pub(super) fn run(config: &Config, settings: &Settings, errors: &mut ConfigErrors) {
-    for Check { keys, finding } in CHECKS {
+    for Check { keys, finding } in CHECKS.iter().chain(sidecar::CHECKS) {
         if keys.iter().any(|key| settings.is_refused(key)) {
             continue;
         }

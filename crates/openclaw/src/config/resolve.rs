@@ -84,6 +84,15 @@ impl Settings {
         entry.map_or(Source::Default, |entry| entry.source.clone())
     }
 
+    /// The keys among those that `concerns` whose values differ from `before`'s.
+    pub(crate) fn changed_since(&self, before: &Self, concerns: impl Fn(&str) -> bool) -> Vec<&'static str> {
+        let both = self.entries.iter().zip(&before.entries);
+        both.filter(|(now, then)| now.value.to_string() != then.value.to_string())
+            .map(|(now, _)| now.key.path)
+            .filter(|path| concerns(path))
+            .collect()
+    }
+
     /// Notes that a key's value, though of the right kind, cannot be used.
     pub(super) fn refuse(&mut self, path: &'static str) {
         self.refused.insert(path);

@@ -6,6 +6,7 @@
 mod access;
 mod control;
 mod services;
+mod sidecar;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::resolve::Settings;
 pub(crate) use access::{AccessKeys, AdminKeys, MetricsKeys, ShutdownKeys, TlsKeys};
 pub(crate) use control::{AimdKeys, CollectorKeys, EdgeKeys, GuardKeys, LimitKeys, SloKeys};
 pub(crate) use services::{ContextKeys, LogKeys, RatingKeys, StoreKeys};
+pub(crate) use sidecar::SidecarKeys;
 
 /// Declares a struct of the typed configuration together with its keys.
 macro_rules! section {
@@ -107,6 +109,8 @@ root! {
     edge: EdgeKeys,
     /// The AIMD controller.
     aimd: AimdKeys,
+    /// The reverse proxy before an unmodified service.
+    sidecar: SidecarKeys,
     /// The admin listener.
     admin: AdminKeys,
     /// Metrics.
