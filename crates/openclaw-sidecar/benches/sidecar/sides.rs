@@ -91,8 +91,15 @@ impl Proxy {
         let events = format!("http://{}/api/v1/event", service.address);
         let edge = EdgeTarget::new(&events, None, Duration::from_secs(1)).expect("an endpoint");
         let plenty = BucketPolicy { bucket_size: 1e6, refill_rate: 1e6 };
-        let mut settings =
-            CollectorSettings { edge: Some(edge), defaults: plenty, ..CollectorSettings::default() };
+        let mut settings = CollectorSettings {
+            edge: Some(edge),
+            defaults: plenty,
+            start_per_s: 1e6,
+            ..CollectorSettings::default()
+        };
+        // The guard works, and never refuses: a benchmark of an overloaded machine would measure refusals.
+        settings.guard_law.floor = 1e4;
+        settings.guard_law.floor_in_time = 1e4;
         settings.bounds.bucket_size_max = 1e6;
         settings.bounds.refill_rate_max = 1e6;
         let collector = Collector::start(settings).expect("a collector");
