@@ -19,17 +19,21 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
+use deliver::Deliverer;
+
 use crate::admission::Admission;
+use crate::breaker::{Breaker, Circuit};
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use crate::leases::Leases;
 use crate::local_guard::LocalClass;
 use crate::outbox::Outbox;
 use crate::settings::CollectorSettings;
+use crate::spool::{Shelf, Spool, SpoolError};
 use crate::status::{CollectorStatus, ControlledBy};
 
-/// Longest time that [`Collector::stop`] gives the last delivery: a service that ends must end.
-const LAST_DELIVERY_MAX: Duration = Duration::from_secs(5);
+/// Longest time that [`Collector::stop`] gives a task beyond what it needs: a service that ends must end.
+const GRACE: Duration = Duration::from_secs(2);
 /// Time between two looks through all buckets for those that can be forgotten.
 const FORGET_INTERVAL_NS: u64 = 1_000_000_000;
 /// Counters are kept for this many times to live. The edge forgets an idle user after one, and must do so
@@ -91,6 +95,13 @@ struct Inner {
     leases: Mutex<Leases>,
     outbox: Mutex<Outbox>,
     outbox_filled: Notify,
+    /// Begins the ids of this collector's events, and how many there were.
+    event_prefix: String,
+    events_ever: AtomicU64,
+    /// What the spool holds, and its bytes.
+    spooled: AtomicU64,
+    spool_bytes: AtomicU64,
+    circuit: Mutex<Circuit>,
     delivered: AtomicU64,
     rejected: AtomicU64,
     edge_error: Mutex<Option<String>>,
@@ -108,12 +119,25 @@ struct Local {
     forgot_ns: u64,
 }
 
+/// Why a collector does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The HTTP client cannot be built.
+    #[error("the collector's HTTP client cannot be built: {0}")]
+    Client(#[from] reqwest::Error),
+    /// The spool cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
 impl Collector {
     /// Starts the cycle and, where an edge is configured, the delivery, on the current tokio runtime.
     ///
+    /// It reads what an earlier process left in the spool, where there is one; that may take a moment.
+    ///
     /// # Errors
-    /// The HTTP client's error where it cannot be built.
-    pub fn start(settings: CollectorSettings) -> Result<Self, reqwest::Error> {
+    /// [`StartError`] where the HTTP client cannot be built or the spool not be used.
+    pub fn start(settings: CollectorSettings) -> Result<Self, StartError> {
         let epoch = Clock::unix_ms();
         let nonce = RandomState::new().hash_one(epoch);
         let name: String = settings.service.chars().take(ID_NAME_CHARS).collect();
@@ -122,6 +146,9 @@ impl Collector {
         let delivery = settings.edge.clone().map(Delivery::new).transpose()?;
         let admission = Arc::new(Admission::new(&settings));
         let now_ns = admission.clock.now_ns();
+        let spool = settings.spool.clone().filter(|_| delivery.is_some());
+        let spool = spool.map(|spool| Spool::open(spool, now_ns)).transpose()?;
+        let breaker = Breaker::new(settings.retry, nonce);
         let local = Local {
             control: ControlLoop::new(
                 loop_settings(&settings),
@@ -141,15 +168,24 @@ impl Collector {
             leases: Mutex::new(Leases::new(settings.ttl, settings.flush_interval)),
             outbox: Mutex::new(Outbox::new(settings.batch_max, settings.queue_max, settings.users_max)),
             outbox_filled: Notify::new(),
+            event_prefix: format!("{nonce:016x}"),
+            events_ever: AtomicU64::new(0),
+            spooled: AtomicU64::new(0),
+            spool_bytes: AtomicU64::new(0),
+            circuit: Mutex::new(Circuit::Closed),
             delivered: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             edge_error: Mutex::new(None),
             settings,
         });
+        if let Some(spool) = &spool {
+            inner.note_spool(spool);
+        }
         inner.cycle();
         let cycles = Task::spawn(|told| run_cycles(Arc::clone(&inner), told));
-        let delivery =
-            delivery.map(|delivery| Task::spawn(|told| deliver::run(Arc::clone(&inner), delivery, told)));
+        let deliverer = delivery
+            .map(|delivery| Deliverer::new(Arc::clone(&inner), delivery, spool.map(Shelf::new), breaker));
+        let delivery = deliverer.map(|deliverer| Task::spawn(|told| deliverer.run(told)));
         Ok(Self { inner, cycles, delivery })
     }
 
@@ -177,13 +213,14 @@ impl Collector {
         move || inner.liveness()
     }
 
-    /// Delivers what waits and ends, in little more than five seconds whatever the edge does. Ratings that
-    /// finish later are counted as dropped events once the queue is full, so stop the service first.
+    /// Delivers what waits and ends, within [`CollectorSettings::drain`] and a moment, whatever the edge does; what is
+    /// not delivered by then stays in the spool, or is counted as dropped where there is none. Ratings that finish
+    /// later are counted as dropped events once the queue is full, so stop the service first.
     pub async fn stop(self) {
         // First the cycle, so that the last delivery finds everything.
-        self.cycles.end(LAST_DELIVERY_MAX).await;
+        self.cycles.end(GRACE).await;
         let Some(delivery) = self.delivery else { return };
-        delivery.end(LAST_DELIVERY_MAX).await;
+        delivery.end(self.inner.settings.drain + GRACE).await;
         let abandoned = self.inner.outbox.lock().abandon();
         if abandoned > 0 {
             self.inner.admission.count_dropped(abandoned);
@@ -323,9 +360,14 @@ impl Inner {
     }
 
     /// Moves events and counters to the outbox; without an edge there is nothing to deliver.
-    fn fill_outbox(&self, events: Vec<RatingEvent>, users: Vec<UserCounts>) {
+    fn fill_outbox(&self, mut events: Vec<RatingEvent>, users: Vec<UserCounts>) {
         if self.settings.edge.is_none() {
             return;
+        }
+        for event in &mut events {
+            // Named here rather than on the request's path: a name is an allocation.
+            let number = self.events_ever.fetch_add(1, Relaxed);
+            event.event_id = Some(format!("{}-{number}", self.event_prefix).into());
         }
         let mut outbox = self.outbox.lock();
         let gave_way = outbox.fill(events, users);
@@ -333,6 +375,22 @@ impl Inner {
         drop(outbox);
         self.admission.count_dropped(gave_way);
         self.outbox_filled.notify_one();
+    }
+
+    fn note_spool(&self, spool: &Spool) {
+        self.spooled.store(spool.events(), Relaxed);
+        self.spool_bytes.store(spool.bytes(), Relaxed);
+        self.admission.meters.spool_events.set(spool.events() as f64);
+        self.admission.meters.spool_bytes.set(spool.bytes() as f64);
+    }
+
+    fn note_circuit(&self, circuit: Circuit) {
+        *self.circuit.lock() = circuit;
+        self.admission.meters.circuit_open.set(match circuit {
+            Circuit::Closed => 0.0,
+            Circuit::HalfOpen => 0.5,
+            Circuit::Open => 1.0,
+        });
     }
 
     fn liveness(&self) -> Result<(), String> {
@@ -360,6 +418,9 @@ impl Inner {
             leases: leased,
             users_tracked: self.admission.counters.users_tracked(),
             events_waiting: self.outbox.lock().waiting(),
+            events_spooled: self.spooled.load(Relaxed),
+            spool_bytes: self.spool_bytes.load(Relaxed),
+            circuit: *self.circuit.lock(),
             events_dropped: self.admission.dropped.load(Relaxed),
             events_delivered: self.delivered.load(Relaxed),
             events_rejected: self.rejected.load(Relaxed),

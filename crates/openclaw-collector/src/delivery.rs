@@ -5,7 +5,6 @@
 //! sent again: the edge may see it twice, but never not at all.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use bytes::Bytes;
 use openclaw_protocol::{BatchAnswer, EventBatch, PolicyAnswer, RatingEvent};
@@ -20,8 +19,6 @@ const ANSWER_BYTES_BASE: usize = 8 << 20;
 const ANSWER_BYTES_EACH: usize = 2 << 10;
 /// How much of what the edge wrote is shown to people, in characters.
 const SHOWN_CHARS_MAX: usize = 200;
-/// Longest pause after repeated failures; the edge's return is noticed within it.
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// How often an edge that knows no batches is asked again.
 const BATCHES_AGAIN_NS: u64 = 60_000_000_000;
 
@@ -99,6 +96,11 @@ impl Delivery {
             .build()?;
         let singles_only = AtomicBool::new(target.batch_url.is_none());
         Ok(Self { client, target, singles_only, singles_since_ns: AtomicU64::new(0) })
+    }
+
+    /// Where events go, for people.
+    pub(crate) fn url(&self) -> String {
+        self.target.batch_url.as_ref().unwrap_or(&self.target.event_url).to_string()
     }
 
     /// Posts a batch. `Ok(None)` means that this edge takes single events only.
@@ -191,38 +193,4 @@ fn innermost(error: &dyn std::error::Error) -> String {
         inner = source;
     }
     inner.to_string()
-}
-
-/// Pause after failures, doubling up to a second, with jitter so that collectors do not return in step.
-#[derive(Debug, Default)]
-pub(crate) struct Backoff {
-    failures: u32,
-}
-
-impl Backoff {
-    pub(crate) fn succeeded(&mut self) {
-        self.failures = 0;
-    }
-
-    /// The pause after one more failure; `jitter` is uniform in 0 to 1.
-    pub(crate) fn failed(&mut self, jitter: f64) -> Duration {
-        let pause = Duration::from_millis(100 << self.failures.min(6)).min(BACKOFF_MAX);
-        self.failures = self.failures.saturating_add(1);
-        pause.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pause_doubles_up_to_a_second_and_starts_over_after_a_success() {
-        let mut backoff = Backoff::default();
-        let pauses: Vec<_> = (0..6).map(|_| backoff.failed(1.0).as_millis()).collect();
-        assert_eq!(pauses, [100, 200, 400, 800, 1000, 1000]);
-        assert_eq!(backoff.failed(0.0).as_millis(), 500);
-        backoff.succeeded();
-        assert_eq!(backoff.failed(1.0).as_millis(), 100);
-    }
 }

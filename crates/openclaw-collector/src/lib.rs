@@ -6,6 +6,7 @@
 //! lapse, the local loop decides until the edge is back. See [`Collector::start`].
 
 mod admission;
+mod breaker;
 mod clock;
 #[cfg(test)]
 mod conformance;
@@ -19,13 +20,16 @@ mod metering;
 mod outbox;
 pub mod refusal;
 mod settings;
+mod spool;
 mod status;
 
 pub use admission::{Admission, Call, Finished};
+pub use breaker::{Circuit, RetrySettings};
 pub use clock::Clock;
-pub use cycle::Collector;
+pub use cycle::{Collector, StartError};
 pub use delivery::DeliveryError;
 pub use hints::Hints;
 pub use metering::describe_metrics;
 pub use settings::{CollectorSettings, EdgeTarget, InvalidEndpoint};
+pub use spool::{SpoolError, SpoolSettings};
 pub use status::{CollectorStatus, ControlledBy};

@@ -18,6 +18,9 @@ pub(crate) struct Meters {
     pub(crate) posts_failed: Counter,
     pub(crate) policies_refused: Counter,
     pub(crate) events_waiting: Gauge,
+    pub(crate) spool_events: Gauge,
+    pub(crate) spool_bytes: Gauge,
+    pub(crate) circuit_open: Gauge,
     pub(crate) leases: Gauge,
     pub(crate) edge_controls: Gauge,
     pub(crate) guard_cap: Gauge,
@@ -40,6 +43,9 @@ impl Meters {
             posts_failed: posts("failed"),
             policies_refused: counter!("openclaw_collector_policies_refused_total"),
             events_waiting: gauge!("openclaw_collector_events_waiting"),
+            spool_events: gauge!("openclaw_collector_spool_events"),
+            spool_bytes: gauge!("openclaw_collector_spool_bytes"),
+            circuit_open: gauge!("openclaw_collector_edge_circuit_open"),
             leases: gauge!("openclaw_collector_leases"),
             edge_controls: gauge!("openclaw_collector_edge_controls"),
             guard_cap: gauge!("openclaw_collector_guard_cap_requests"),
@@ -74,6 +80,11 @@ pub fn describe_metrics() {
     }
     let gauges = [
         ("openclaw_collector_events_waiting", "Events waiting for delivery"),
+        ("openclaw_collector_spool_events", "Events waiting on disk"),
+        (
+            "openclaw_collector_edge_circuit_open",
+            "1 while nothing is sent to the edge, 0.5 while a probe is under way, 0 otherwise",
+        ),
         ("openclaw_collector_leases", "Users whose parameters are leased"),
         (
             "openclaw_collector_edge_controls",
@@ -82,6 +93,7 @@ pub fn describe_metrics() {
         ("openclaw_collector_guard_cap_requests", "Requests that may be in flight"),
         ("openclaw_collector_in_flight_requests", "Requests in flight"),
     ];
+    describe_gauge!("openclaw_collector_spool_bytes", Unit::Bytes, "Length of the spool of events on disk");
     for (name, text) in gauges {
         describe_gauge!(name, Unit::Count, text);
     }

@@ -92,17 +92,29 @@ impl Outbox {
         excess
     }
 
-    /// The next batch: what came first, as much as one may hold.
+    /// All events, to be kept elsewhere.
+    pub(crate) fn take_events(&mut self) -> Vec<RatingEvent> {
+        std::mem::take(&mut self.events).into()
+    }
+
+    /// The oldest events beyond half of what may wait, to be kept elsewhere before any must give way.
+    pub(crate) fn take_excess(&mut self) -> Vec<RatingEvent> {
+        let excess = self.events.len().saturating_sub(self.events_max / 2);
+        self.events.drain(..excess).collect()
+    }
+
+    /// The next batch: what came first, as much as one may hold, and so many events at most.
     pub(crate) fn next_batch(
         &mut self,
         collector: CollectorInfo,
         in_flight: u32,
         totals: Totals,
         dependencies: Vec<DependencyGauge>,
+        events_max: usize,
     ) -> EventBatch {
         self.seq += 1;
         let users = self.users.len().min(self.users_per_batch());
-        let events = self.events.len().min(self.events_per_batch());
+        let events = self.events.len().min(self.events_per_batch()).min(events_max);
         self.under_way += events;
         EventBatch {
             collector,
@@ -112,6 +124,7 @@ impl Outbox {
             users: self.users.drain(..users).map(|(_, user)| user).collect(),
             round_trip_ms: self.round_trip.map(|round_trip| round_trip.as_secs_f64() * 1e3),
             dependencies,
+            late: false,
             events: self.events.drain(..events).collect(),
         }
     }

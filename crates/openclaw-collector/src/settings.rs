@@ -6,6 +6,9 @@ use openclaw_controller::{Bounds, GuardLaw};
 use openclaw_protocol::BucketPolicy;
 use reqwest::Url;
 
+use crate::breaker::RetrySettings;
+use crate::spool::SpoolSettings;
+
 /// Settings of a [`Collector`](crate::Collector).
 #[derive(Clone, Debug)]
 pub struct CollectorSettings {
@@ -38,6 +41,12 @@ pub struct CollectorSettings {
     pub dependencies: Vec<String>,
     /// How long the local loop's own decisions hold, and how long idle users are remembered.
     pub ttl: Duration,
+    /// When the edge is tried again after failures.
+    pub retry: RetrySettings,
+    /// Where events wait while the edge is away; `None` for memory alone.
+    pub spool: Option<SpoolSettings>,
+    /// How long [`Collector::stop`](crate::Collector::stop) goes on delivering.
+    pub drain: Duration,
 }
 
 impl Default for CollectorSettings {
@@ -57,6 +66,9 @@ impl Default for CollectorSettings {
             guard_law: GuardLaw::default(),
             dependencies: Vec::new(),
             ttl: Duration::from_secs(5),
+            retry: RetrySettings::default(),
+            spool: None,
+            drain: Duration::from_secs(5),
         }
     }
 }

@@ -3,6 +3,8 @@
 use openclaw_protocol::{DependencyGauge, Totals};
 use serde::Serialize;
 
+use crate::breaker::Circuit;
+
 /// Who decides the limits now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -37,6 +39,12 @@ pub struct CollectorStatus {
     pub users_tracked: usize,
     /// Events waiting for delivery.
     pub events_waiting: usize,
+    /// Events waiting on disk.
+    pub events_spooled: u64,
+    /// Their bytes.
+    pub spool_bytes: u64,
+    /// Whether batches go out to the edge.
+    pub circuit: Circuit,
     /// Events dropped since the start.
     pub events_dropped: u64,
     /// Events delivered since the start.

@@ -6,6 +6,7 @@
 
 mod limits;
 mod metering;
+mod repeats;
 mod routes;
 mod services;
 mod settings;

@@ -19,6 +19,8 @@ pub(crate) struct Meters {
     pub(crate) rejected: Counter,
     pub(crate) batches: Counter,
     pub(crate) unlisted: Counter,
+    pub(crate) repeated: Counter,
+    pub(crate) late: Counter,
 }
 
 impl Meters {
@@ -29,6 +31,8 @@ impl Meters {
             rejected: metrics::counter!("openclaw_edge_events_rejected_total"),
             batches: metrics::counter!("openclaw_edge_batches_total"),
             unlisted: metrics::counter!("openclaw_edge_contexts_unlisted_total"),
+            repeated: metrics::counter!("openclaw_edge_events_repeated_total"),
+            late: metrics::counter!("openclaw_edge_events_late_total"),
         }
     }
 
@@ -52,6 +56,16 @@ pub fn describe_metrics() {
     );
     describe_counter!("openclaw_edge_events_rejected_total", Unit::Count, "Events that were not valid");
     describe_counter!("openclaw_edge_batches_total", Unit::Count, "Batches received");
+    describe_counter!(
+        "openclaw_edge_events_repeated_total",
+        Unit::Count,
+        "Events whose id came before; they count nowhere else"
+    );
+    describe_counter!(
+        "openclaw_edge_events_late_total",
+        Unit::Count,
+        "Events that a collector had kept while it could not deliver them; they do not move limits"
+    );
     describe_counter!(
         "openclaw_edge_contexts_unlisted_total",
         Unit::Count,

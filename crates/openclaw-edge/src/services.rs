@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::limits::{EdgeError, InForce, OperatorLimits};
 use crate::metering::Meters;
+use crate::repeats::Repeats;
 use crate::settings::EdgeSettings;
 
 /// The service of events that come without an envelope.
@@ -33,6 +34,7 @@ struct Inner {
     origin: Instant,
     services: Mutex<HashMap<String, Arc<Service>>>,
     limits: OperatorLimits,
+    repeats: Mutex<Repeats>,
     meters: Meters,
 }
 
@@ -108,7 +110,8 @@ impl Edge {
 
     fn with(settings: EdgeSettings, limits: OperatorLimits) -> Self {
         let (origin, services, meters) = (Instant::now(), Mutex::default(), Meters::new());
-        Self { inner: Arc::new(Inner { settings, origin, services, limits, meters }) }
+        let repeats = Mutex::new(Repeats::new(settings.event_ids_max));
+        Self { inner: Arc::new(Inner { settings, origin, services, limits, repeats, meters }) }
     }
 
     pub(crate) fn limits(&self) -> &OperatorLimits {
@@ -179,13 +182,16 @@ impl Edge {
 
     /// Takes one event that came by itself, and answers with its user's parameters.
     pub(crate) fn take_event(&self, event: &RatingEvent) -> Result<PolicyAnswer, Problem> {
-        self.inner.meters.event(event, unix_ms());
         let service = self.service(DIRECT_SERVICE)?;
+        let new = !self.new_events(DIRECT_SERVICE, std::slice::from_ref(event)).is_empty();
         let now_ns = self.now_ns();
         let in_force = self.inner.limits.in_force(unix_ms());
         let mut control = service.control.lock();
         control.set_overrides(Arc::clone(&in_force.overrides));
-        control.observe_direct(event, now_ns);
+        if new {
+            self.inner.meters.event(event, unix_ms());
+            control.observe_direct(event, now_ns);
+        }
         control.tick(now_ns);
         let (policy, reason) = control.policy(&event.user_id, None, now_ns);
         let guard_s = control.assignment(None, now_ns).guard_s;
@@ -207,7 +213,7 @@ impl Edge {
         let in_force = self.inner.limits.in_force(arrival_ms);
         let mut control = service.control.lock();
         control.set_overrides(Arc::clone(&in_force.overrides));
-        for event in events {
+        for event in self.new_events(DIRECT_SERVICE, events) {
             self.inner.meters.event(event, arrival_ms);
             control.observe_direct(event, now_ns);
         }
@@ -233,6 +239,7 @@ impl Edge {
             round_trip_s: batch.round_trip_ms.map(|ms| ms / 1e3),
         };
         let in_force = self.inner.limits.in_force(arrival_ms);
+        self.inner.meters.late.increment(if batch.late { events.len() as u64 } else { 0 });
         let mut control = service.control.lock();
         control.set_overrides(Arc::clone(&in_force.overrides));
         if !control.report(&report, now_ns) {
@@ -242,9 +249,12 @@ impl Edge {
             );
             return Err(Problem::new(ProblemKind::TemporaryReducedCapacity, detail));
         }
-        for event in events {
+        for event in self.new_events(&batch.collector.service, events) {
             self.inner.meters.event(event, arrival_ms);
-            control.observe_event(event);
+            // What took long a minute ago says nothing of now.
+            if !batch.late {
+                control.observe_event(event);
+            }
         }
         control.tick(now_ns);
         let active = batch.users.iter().map(|user| &user.user_id);
@@ -277,6 +287,15 @@ impl Edge {
         }
         told.insert(collector.to_owned(), Told { version, at_ns: now_ns });
         true
+    }
+
+    /// Those that did not come before.
+    fn new_events<'e>(&self, service: &str, events: &'e [RatingEvent]) -> Vec<&'e RatingEvent> {
+        let mut repeats = self.inner.repeats.lock();
+        let new: Vec<_> = events.iter().filter(|event| !repeats.came_before(service, event)).collect();
+        drop(repeats);
+        self.inner.meters.repeated.increment((events.len() - new.len()) as u64);
+        new
     }
 
     fn answer<'a>(

@@ -36,6 +36,8 @@ pub struct EdgeSettings {
     pub body_timeout: Duration,
     /// Users with a metric series of their own.
     pub metrics_users_max: usize,
+    /// Ids of events remembered at most, over all services, so that one that comes again counts once; 0 for none.
+    pub event_ids_max: usize,
     /// The operator's overrides.
     pub limits: LimitsSettings,
 }
@@ -55,6 +57,7 @@ impl Default for EdgeSettings {
             body_bytes_max: 16 << 20,
             body_timeout: Duration::from_secs(10),
             metrics_users_max: 100,
+            event_ids_max: 1_000_000,
             limits: LimitsSettings::default(),
         }
     }

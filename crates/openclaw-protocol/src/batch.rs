@@ -103,6 +103,10 @@ pub struct EventBatch {
     /// Dependencies, at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependencies: Vec<DependencyGauge>,
+    /// Whether the events were kept for a while because they could not be delivered: they count, but what they tell
+    /// of latency is past.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
     /// Events.
     #[serde(default)]
     pub events: Vec<RatingEvent>,

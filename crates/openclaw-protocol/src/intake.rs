@@ -179,6 +179,8 @@ fn envelope_item_by_item(text: &str, items_max: usize, scores: ScoreRange) -> Re
         round_trip_ms: Option<f64>,
         #[serde(default)]
         dependencies: Vec<DependencyGauge>,
+        #[serde(default)]
+        late: bool,
         #[serde(default, borrow)]
         events: Vec<&'a RawValue>,
     }
@@ -195,6 +197,7 @@ fn envelope_item_by_item(text: &str, items_max: usize, scores: ScoreRange) -> Re
         users: raw.users,
         round_trip_ms: raw.round_trip_ms,
         dependencies: raw.dependencies,
+        late: raw.late,
         events: Vec::new(),
     };
     check_envelope(&envelope)?;

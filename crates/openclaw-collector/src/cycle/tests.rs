@@ -16,6 +16,7 @@ mod bad_edges;
 mod edge_double;
 mod good_edge;
 mod shutdown;
+mod spooling;
 
 use edge_double::{EdgeDouble, Mode, raw_edge};
 

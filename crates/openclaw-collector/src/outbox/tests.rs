@@ -22,7 +22,7 @@ fn stamps(batch: &EventBatch) -> Vec<u64> {
 
 fn next(outbox: &mut Outbox) -> EventBatch {
     let collector = CollectorInfo { id: "c".into(), service: "s".into(), epoch: 1 };
-    outbox.next_batch(collector, 0, Totals::default(), Vec::new())
+    outbox.next_batch(collector, 0, Totals::default(), Vec::new(), usize::MAX)
 }
 
 #[test]

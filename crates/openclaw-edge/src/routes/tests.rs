@@ -186,6 +186,55 @@ async fn arrays_and_ndjson_are_accepted_as_well() {
     }
 }
 
+/// What the metrics of an edge's own process would show is global; a recorder of this test's own is not.
+fn counted(run: impl AsyncFnOnce()) -> std::collections::BTreeMap<String, u64> {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+    let recorder = DebuggingRecorder::new();
+    let shown = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    metrics::with_local_recorder(&recorder, || runtime.block_on(run()));
+    let counters = shown.snapshot().into_vec().into_iter().filter_map(|(key, _, _, value)| match value {
+        DebugValue::Counter(count) => Some((key.key().name().to_owned(), count)),
+        _ => None,
+    });
+    counters.collect()
+}
+
+#[test]
+fn an_event_that_comes_again_counts_once_in_batches_and_alone() {
+    let counted = counted(async || {
+        let edge = edge();
+        let event = EVENT.replace("}", r#","eventId":"c-1","latencyMs":20}"#);
+        post_event(&edge, &event).await;
+        let (status, answer) = post_event(&edge, &event).await;
+        assert_eq!((status, answer["bucketSize"].is_f64()), (StatusCode::OK, true), "answered all the same");
+        for (seq, late) in [(1, false), (2, false), (3, true)] {
+            let body = format!(
+                r#"{{"collector":{{"id":"c","service":"s","epoch":1}},"seq":{seq},"late":{late},"events":[{event},{EVENT}]}}"#
+            );
+            assert_eq!(call(&edge, Method::POST, "/api/v1/events", JSON, body).await.0, StatusCode::OK);
+        }
+    });
+    // One by itself, one of the service "s", and three times the event without an id.
+    assert_eq!(counted["rating_events_total"], 5, "{counted:?}");
+    assert_eq!(counted["openclaw_edge_events_repeated_total"], 3);
+    assert_eq!(counted["openclaw_edge_events_late_total"], 2);
+}
+
+#[tokio::test]
+async fn late_events_do_not_tell_the_controller_what_takes_how_long_now() {
+    let edge = edge();
+    let event = EVENT.replace("}", r#","latencyMs":9000}"#);
+    for seq in 1..4 {
+        let body = format!(
+            r#"{{"collector":{{"id":"c","service":"s","epoch":1}},"seq":{seq},"late":true,"events":[{event}]}}"#
+        );
+        let (_, answer) = call(&edge, Method::POST, "/api/v1/events", JSON, body).await;
+        assert_eq!(answer["reason"], "no-latency-signal", "{answer}");
+        tokio::time::sleep(std::time::Duration::from_millis(90)).await;
+    }
+}
+
 #[tokio::test]
 async fn the_static_controller_answers_the_configured_bucket_and_no_guard() {
     let settings = EdgeSettings { controller: crate::ControllerKind::Static, ..EdgeSettings::default() };

@@ -104,10 +104,12 @@ fn screen_collector(out: &mut String, collector: &Value) {
     );
     let _ = writeln!(
         out,
-        "events      {} waiting   {} delivered   {} dropped",
+        "events      {} waiting   {} on disk   {} delivered   {} dropped   circuit {}",
         number(&collector["eventsWaiting"], 0),
+        number(&collector["eventsSpooled"], 0),
         number(&collector["eventsDelivered"], 0),
-        number(&collector["eventsDropped"], 0)
+        number(&collector["eventsDropped"], 0),
+        text(&collector["circuit"])
     );
     if let Some(error) = collector["edgeError"].as_str() {
         let _ = writeln!(out, "            {error}");

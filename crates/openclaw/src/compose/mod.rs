@@ -6,7 +6,7 @@ mod sidecar;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use openclaw_admin::access::AccessPolicy;
 use openclaw_admin::health::AdminSurface;
 use openclaw_admin::listen::{Endpoint, bind, serve};
@@ -123,8 +123,7 @@ impl ServeRating {
         let (address, scheme) = (listener.address(), listener.scheme());
         let backend = backend(config)?;
         let store = open_store(config).await?;
-        let collector = Collector::start(collector_settings(config, event_endpoint)?)
-            .context("the collector's HTTP client cannot be built")?;
+        let collector = Collector::start(collector_settings(config, event_endpoint)?)?;
         let service =
             RatingService::new(rating_settings(config), store.clone(), collector.admission(), backend);
         let router = openclaw_rating::router(service.clone(), access);

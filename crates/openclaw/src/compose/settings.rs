@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use openclaw_collector::{CollectorSettings, EdgeTarget};
+use openclaw_collector::{CollectorSettings, EdgeTarget, RetrySettings, SpoolSettings};
 use openclaw_controller::policy::LearnedPolicy;
 use openclaw_controller::{AimdSettings, Bounds, GuardLaw, LoopSettings};
 use openclaw_edge::{EdgeSettings, LimitsSettings, Tiers};
@@ -70,6 +70,7 @@ pub(super) fn edge_settings(config: &Config) -> Result<EdgeSettings> {
         body_bytes_max: config.edge.body_bytes_max,
         body_timeout: config.edge.body_timeout,
         metrics_users_max: config.metrics.users_max,
+        event_ids_max: config.edge.event_ids_max,
         limits: LimitsSettings {
             folder: config.edge.folder.clone(),
             users_max: config.edge.overrides_max,
@@ -110,6 +111,17 @@ pub(super) fn collector_settings(config: &Config, endpoint: Option<String>) -> R
         guard_law: GuardLaw { floor_in_time: config.guard.start_in_flight as f64, ..GuardLaw::default() },
         dependencies: config.rating.backend_url.iter().map(|_| BACKEND.to_owned()).collect(),
         ttl: config.edge.ttl,
+        retry: RetrySettings {
+            pause_max: config.collector.retry_pause_max,
+            failures_to_open: u32::try_from(config.collector.failures_to_open).unwrap_or(u32::MAX),
+            ..RetrySettings::default()
+        },
+        spool: config.collector.spool_folder.clone().map(|folder| SpoolSettings {
+            folder,
+            bytes_max: config.collector.spool_bytes_max,
+            sync: config.collector.spool_sync,
+        }),
+        drain: config.collector.drain,
     })
 }
 

@@ -65,10 +65,26 @@ section! {
         flush_interval: Duration = "collector.flushInterval", Kind::Duration(ms(10), s(60)), "100ms";
         /// Events in one batch at most; as many waiting are sent early.
         batch_events_max: usize = "collector.batchMax", Kind::Integer(1, 100_000), "1000";
-        /// Events waiting at most, the oldest give way; counters are cumulative, so a lost event loses no count.
+        /// Events waiting in memory at most, the oldest give way; counters are cumulative, so a lost event loses no
+        /// count.
         queue_events_max: usize = "collector.queueMax", Kind::Integer(1, 10 * MILLION), "10000";
         /// Time for the edge to answer a batch, a duration; ten cycles, after which its answer is of no use.
         timeout: Duration = "collector.timeout", Kind::Duration(ms(10), s(60)), "1s";
+        /// Longest pause before the edge is tried again after failures, a duration; its return is noticed within it.
+        retry_pause_max: Duration = "collector.retryPauseMax", Kind::Duration(ms(100), s(600)), "1s";
+        /// Failures in a row after which only counters without events are sent until the edge takes them.
+        failures_to_open: u64 = "collector.circuitFailures", Kind::Integer(1, 1000), "5";
+        /// Folder where events wait while the edge is away, made where it is missing, for one process alone; off keeps
+        /// them in memory, and drops what is more than collector.queueMax.
+        spool_folder: Option<PathBuf> = "collector.spoolFolder", Kind::Path, "off";
+        /// Longest that folder's files may get, in bytes; about a quarter of an hour at a thousand ratings a second,
+        /// then the oldest give way.
+        spool_bytes_max: u64 = "collector.spoolMax", Kind::Bytes(64 * KIB, 1024 * GIB), "256MiB";
+        /// How long an event in that folder may wait to be synced to disk, a duration; the end of the process loses
+        /// none, a loss of power what is younger.
+        spool_sync: Duration = "collector.spoolSync", Kind::Duration(s(0), s(3600)), "1s";
+        /// Time for delivering what waits when the service stops, a duration; the rest is left in the spool, or dropped.
+        drain: Duration = "collector.drain", Kind::Duration(ms(0), s(600)), "5s";
         /// Token that is sent to the edge, off for none.
         token: Option<Token> = "collector.token", Kind::Token, "off";
         /// File whose first line is that token, off for none; keeps it out of the configuration.
@@ -106,6 +122,9 @@ section! {
         services_max: usize = "edge.servicesMax", Kind::Integer(1, 100_000), "64";
         /// Collectors followed per service; one that was silent for edge.ttl is forgotten.
         collectors_max: usize = "edge.collectorsMax", Kind::Integer(1, 100_000), "64";
+        /// Ids of events remembered, so that one that a collector sends again counts once; about 18 bytes each, and
+        /// only as many as come.
+        event_ids_max: usize = "edge.eventIdsMax", Kind::Integer(0, 100 * MILLION), "1000000";
         /// Folder of the file that keeps the operator's overrides of users' limits, made with the first of them; off
         /// keeps them in memory until the process ends.
         folder: Option<PathBuf> = "edge.folder", Kind::Path, "./openclaw-edge-data";
