@@ -47,14 +47,33 @@ pub(crate) enum Send {
     Nothing,
 }
 
+/// Pauses after failures in a row: doubled with each, and half to all of that.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    settings: RetrySettings,
+    failures: u32,
+}
+
+impl Backoff {
+    pub(crate) fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    /// The pause after one more failure; `jitter` is uniform in 0 to 1.
+    pub(crate) fn failed(&mut self, jitter: f64) -> Duration {
+        let RetrySettings { pause_min, pause_max, .. } = self.settings;
+        let whole = pause_min.saturating_mul(1 << self.failures.min(20)).min(pause_max);
+        self.failures = self.failures.saturating_add(1);
+        whole.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
+    }
+}
+
 /// The breaker of one edge.
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    settings: RetrySettings,
+    backoff: Backoff,
     seed: u64,
     circuit: Circuit,
-    /// In a row.
-    failures: u32,
     /// Ever, so that no two pauses are drawn alike.
     failures_ever: u64,
     not_before_ns: u64,
@@ -63,7 +82,8 @@ pub(crate) struct Breaker {
 impl Breaker {
     /// A closed circuit. Equal seeds give equal pauses.
     pub(crate) fn new(settings: RetrySettings, seed: u64) -> Self {
-        Self { settings, seed, circuit: Circuit::Closed, failures: 0, failures_ever: 0, not_before_ns: 0 }
+        let backoff = Backoff { settings, failures: 0 };
+        Self { backoff, seed, circuit: Circuit::Closed, failures_ever: 0, not_before_ns: 0 }
     }
 
     pub(crate) fn circuit(&self) -> Circuit {
@@ -83,24 +103,19 @@ impl Breaker {
     }
 
     pub(crate) fn succeeded(&mut self) {
-        (self.circuit, self.failures, self.not_before_ns) = (Circuit::Closed, 0, 0);
+        self.backoff.succeeded();
+        (self.circuit, self.not_before_ns) = (Circuit::Closed, 0);
     }
 
     pub(crate) fn failed(&mut self, now_ns: u64) {
-        let pause = self.pause();
-        self.failures = self.failures.saturating_add(1);
+        let pause = self.backoff.failed(uniform(self.seed, self.failures_ever));
         self.failures_ever += 1;
         self.not_before_ns = now_ns.saturating_add(u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX));
-        if self.circuit == Circuit::HalfOpen || self.failures >= self.settings.failures_to_open {
+        if self.circuit == Circuit::HalfOpen
+            || self.backoff.failures >= self.backoff.settings.failures_to_open
+        {
             self.circuit = Circuit::Open;
         }
-    }
-
-    /// The pause after one more failure: doubled with each in a row, and half to all of that.
-    fn pause(&self) -> Duration {
-        let RetrySettings { pause_min, pause_max, .. } = self.settings;
-        let whole = pause_min.saturating_mul(1 << self.failures.min(20)).min(pause_max);
-        whole.mul_f64(0.5 + 0.5 * uniform(self.seed, self.failures_ever))
     }
 }
 

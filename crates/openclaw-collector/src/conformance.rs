@@ -11,8 +11,9 @@ use openclaw_protocol::{BucketPolicy, CollectorInfo, Context, RatingEvent, UserI
 use serde_json::Value;
 
 use crate::admission::Admission;
+use crate::breaker::Backoff;
 use crate::counters::{Counters, Verdict};
-use crate::delivery::Backoff;
+
 use crate::outbox::Outbox;
 use crate::refusal::{RateLimitFields, bucket_problem, retry_after};
 use crate::settings::{CollectorSettings, EdgeTarget};
@@ -118,7 +119,8 @@ impl Batches {
         self.gather();
         let collector = CollectorInfo { id: "c".into(), service: "rating".into(), epoch: 1_790_000_000_000 };
         let in_flight = step["inFlight"].as_u64().unwrap_or(0) as u32;
-        let mut batch = self.outbox.next_batch(collector, in_flight, self.counters.totals(), Vec::new());
+        let mut batch =
+            self.outbox.next_batch(collector, in_flight, self.counters.totals(), Vec::new(), usize::MAX);
         // Users of one drain come in any order: they are counted in shards.
         batch.users.sort_by(|one, other| one.user_id.cmp(&other.user_id));
         assert_eq!(plain(&serde_json::to_value(&batch).unwrap()), plain(expected));

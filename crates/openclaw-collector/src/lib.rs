@@ -3,10 +3,14 @@
 //! A service asks [`Admission`] before it works and tells it how the work ended; both take well under a
 //! microsecond and never wait. Behind it, a cycle every 100 ms counts, feeds a local control loop, and hands
 //! events to a delivery task that posts them to the edge and applies the answers as leases. When the leases
-//! lapse, the local loop decides until the edge is back. See [`Collector::start`].
+//! lapse, the local loop decides until the edge is back.
+//!
+//! [`Collector::builder`] starts one, [`Admission::begin`] is all that a plain service needs on its requests' path.
+//! What cannot be delivered waits in memory, and on disk where there is a [spool](SpoolSettings); both are bounded.
 
 mod admission;
 mod breaker;
+mod builder;
 mod clock;
 #[cfg(test)]
 mod conformance;
@@ -22,9 +26,11 @@ pub mod refusal;
 mod settings;
 mod spool;
 mod status;
+mod work;
 
 pub use admission::{Admission, Call, Finished};
 pub use breaker::{Circuit, RetrySettings};
+pub use builder::{BuildError, CollectorBuilder};
 pub use clock::Clock;
 pub use cycle::{Collector, StartError};
 pub use delivery::DeliveryError;
@@ -33,3 +39,4 @@ pub use metering::describe_metrics;
 pub use settings::{CollectorSettings, EdgeTarget, InvalidEndpoint};
 pub use spool::{SpoolError, SpoolSettings};
 pub use status::{CollectorStatus, ControlledBy};
+pub use work::{Refused, Work};
