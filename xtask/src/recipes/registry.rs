@@ -31,6 +31,13 @@ pub(crate) const PROOFS: &[Recipe] = &[
         target: "database_kills",
     },
     Recipe {
+        name: "edge-away",
+        about: "a minute without the edge at 1,000 ratings/s; every event arrives later, or is counted as dropped",
+        settings: &[("OPENCLAW_PROVE_EDGE_AWAY_S", "60")],
+        package: "openclaw-rating",
+        target: "edge_away",
+    },
+    Recipe {
         name: "edge-loss",
         about: "a minute of overload without the edge; no rating fails for it, and the objective holds",
         settings: &[("OPENCLAW_PROVE_EDGE_LOSS_S", "60")],
@@ -81,6 +88,13 @@ pub(crate) const BENCHES: &[Recipe] = &[
         settings: &[],
         package: "openclaw-controller",
         target: "decide",
+    },
+    Recipe {
+        name: "edge-away",
+        about: "a rating's latency while the edge is away beside the same with the edge there",
+        settings: &[],
+        package: "openclaw-rating",
+        target: "edge_away",
     },
     Recipe {
         name: "event",
