@@ -3,6 +3,7 @@
 mod progress;
 
 use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -177,7 +178,9 @@ fn write_best(training: &Training, path: &Path) -> Result<()> {
 fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        // Temporary files are their owner's alone; this one becomes a file like any other.
+        let readable = std::fs::Permissions::from_mode(0o644);
+        let mut file = tempfile::Builder::new().permissions(readable).tempfile_in(folder)?;
         std::io::Write::write_all(&mut file, bytes)?;
         file.persist(path)?;
         Ok(())
