@@ -37,18 +37,22 @@ impl Recipe {
     fn command(&self, root: &Path, subcommand: &[&str], kind: &str) -> Command {
         let mut command = process::cargo(root);
         command.args(subcommand).args(["--package", self.package, kind, self.target]);
-        if ON_POSTGRES.contains(&self.name) {
-            // Without it, the target itself says what is missing.
-            if let Ok(programs) = suite::postgres_programs(root) {
-                command.env(suite::POSTGRES_PROGRAMS, programs);
-            }
-        }
         for (name, value) in self.settings {
             if std::env::var_os(name).is_none() {
                 command.env(name, value);
             }
         }
         command
+    }
+
+    /// Installs the server that the target needs, and tells `command` where it is.
+    fn provide_server(&self, root: &Path, command: &mut Command) {
+        if ON_POSTGRES.contains(&self.name) {
+            // Without it, the target itself says what is missing.
+            if let Ok(programs) = suite::postgres_programs(root) {
+                command.env(suite::POSTGRES_PROGRAMS, programs);
+            }
+        }
     }
 }
 

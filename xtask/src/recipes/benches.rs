@@ -15,6 +15,7 @@ use std::time::SystemTime;
 pub(crate) fn bench(name: &str, json: Option<&Path>) -> Result<()> {
     let recipe = find("benches", BENCHES, name)?;
     let mut command = recipe.command(&tree::root(), &["bench", "--locked"], "--bench");
+    recipe.provide_server(&tree::root(), &mut command);
     let Some(json) = json else { return process::run(&mut command) };
     // cargo runs a bench in its package's folder, but the file was named from where the person stands.
     let json = absolute(json).with_context(|| format!("finding {}", json.display()))?;

@@ -12,6 +12,7 @@ use std::time::Instant;
 pub(crate) fn prove(name: &str) -> Result<()> {
     let recipe = find("proofs", PROOFS, name)?;
     let mut command = recipe.command(&tree::root(), &["test", "--release", "--locked"], "--test");
+    recipe.provide_server(&tree::root(), &mut command);
     command.args(["--", "--nocapture", "--test-threads", "1"]);
     if ON_POSTGRES.contains(&name) {
         // Ignored elsewhere for want of the server; it is there now.
