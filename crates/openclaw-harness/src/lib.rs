@@ -17,7 +17,7 @@ mod zipped;
 pub use backend::{Backend, BackendError, BackendHandle, BackendState, StageState};
 pub use load::{
     AckLog, Acknowledged, Load, LoadError, LoadReport, LoadSettings, Pace, Progress, ScenarioTraffic,
-    SecondReport, Stamp, Traffic,
+    SecondReport, Stamp, Traffic, WorkReport,
 };
 pub use open_files::raise_open_files_max;
 pub use openclaw_scenario::demo as demo_scenario;

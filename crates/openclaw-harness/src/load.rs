@@ -25,7 +25,7 @@ mod window;
 pub use acknowledged::{AckLog, Acknowledged};
 pub use live::Progress;
 pub use plan::{Pace, ScenarioTraffic, Stamp, Traffic};
-pub use report::{LoadReport, SecondReport};
+pub use report::{LoadReport, SecondReport, WorkReport};
 pub use run::{Load, LoadError, LoadSettings};
 
 /// How an attempt ended.

@@ -8,12 +8,14 @@ mod heatmap;
 mod opening;
 mod paired;
 mod ranking;
+mod real;
 mod timelines;
 mod tuning;
 
-use maud::{DOCTYPE, PreEscaped, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::evaluate::{ALL, Evaluation, table};
+use crate::real::RealEvaluation;
 
 const STYLE: &str = include_str!("report/style.css");
 
@@ -47,6 +49,18 @@ pub fn page(evaluation: &Evaluation, timeline: Option<&str>) -> String {
         h2 { "To repeat this" }
         (tuning::repeating(summary))
     };
+    document("OpenClaw: controllers compared", &body)
+}
+
+/// The page of a comparison in real time. `timeline` names the scenario whose time lines are shown; without it the one
+/// on which the two sides differ most is.
+#[must_use]
+pub fn real_page(evaluation: &RealEvaluation, timeline: Option<&str>) -> String {
+    document("OpenClaw: controllers in real time", &real::body(evaluation, timeline))
+}
+
+/// A whole document with its style inside.
+fn document(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -55,7 +69,7 @@ pub fn page(evaluation: &Evaluation, timeline: Option<&str>) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy"
                     content="default-src 'none'; style-src 'unsafe-inline'";
-                title { "OpenClaw: controllers compared" }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
             body { (body) }

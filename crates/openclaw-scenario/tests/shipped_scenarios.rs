@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use openclaw_scenario::{Arrivals, CapacityTimeline, Population, Scenario, ScenarioFile};
 
 fn files() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+    files_of("../../scenarios")
+}
+
+fn files_of(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = std::fs::read_dir(folder).expect("the folder of scenarios");
     let paths = entries.map(|entry| entry.expect("a readable folder").path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect()
@@ -18,8 +22,9 @@ fn read(path: &Path) -> Vec<Scenario> {
 
 #[test]
 fn all_are_valid_and_named_after_their_file() {
-    assert!(files().len() >= 10);
-    for path in files() {
+    let real = files_of("../../scenarios/real");
+    assert!(files().len() >= 10 && real.len() >= 5);
+    for path in files().into_iter().chain(real) {
         let names: Vec<String> = read(&path).into_iter().map(|scenario| scenario.name).collect();
         assert_eq!(names, [path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()]);
     }
@@ -56,4 +61,20 @@ fn the_steady_scenario_never_exceeds_its_capacity() {
     let path = files().into_iter().find(|path| path.ends_with("steady.json")).expect("steady.json");
     let demand = demand_over_capacity(&read(&path)[0]);
     assert!(demand.iter().all(|demand| *demand < 1.0), "{demand:?}");
+}
+
+#[test]
+fn what_is_played_in_real_time_is_short_and_small_enough_for_two_processors() {
+    for path in files_of("../../scenarios/real") {
+        for scenario in read(&path) {
+            assert!((30.0..=40.0).contains(&scenario.duration_s), "{}", path.display());
+            let users = Population::new(&scenario);
+            let mut attempts = vec![0_u32; 41];
+            for arrival in Arrivals::new(&scenario, &users) {
+                attempts[arrival.time_s as usize] += 1 + u32::from(arrival.retries_max);
+            }
+            let busiest = attempts.into_iter().max().unwrap_or(0);
+            assert!((200..=1500).contains(&busiest), "{}: {busiest} in a second", path.display());
+        }
+    }
 }

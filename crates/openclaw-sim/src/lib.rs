@@ -36,7 +36,7 @@ mod world;
 
 pub use oracle::oracle;
 pub use run::{Figures, Run, TimelinePoint};
-pub use scores::{Scores, score};
+pub use scores::{Scores, score, share_of_oracle};
 pub use settings::SimSettings;
 pub use simulation::Simulation;
 pub use tick::TickOutcome;

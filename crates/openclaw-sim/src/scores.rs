@@ -44,9 +44,9 @@ pub struct Scores {
 pub fn score(run: &Run, oracle: &Run) -> Scores {
     let (own, best) = (&run.figures, &oracle.figures);
     Scores {
-        g: ratio(own.good_work, best.good_work),
-        j: ratio(own.good_work_in_slo, best.good_work_in_slo),
-        jf: ratio(own.fair_work_in_slo, best.fair_work_in_slo),
+        g: share_of_oracle(own.good_work, best.good_work),
+        j: share_of_oracle(own.good_work_in_slo, best.good_work_in_slo),
+        jf: share_of_oracle(own.fair_work_in_slo, best.fair_work_in_slo),
         over_slo: run.over_slo_fraction(),
         p50_ms: run.p50_ms,
         p95_ms: run.p95_ms,
@@ -59,8 +59,9 @@ pub fn score(run: &Run, oracle: &Run) -> Scores {
     }
 }
 
-/// Where nobody could do anything, whoever did nothing did as well as the oracle.
-fn ratio(own: f64, best: f64) -> f64 {
+/// Work over the oracle's, at most 1.2. Where nobody could do anything, whoever did nothing did as well as the oracle.
+#[must_use]
+pub fn share_of_oracle(own: f64, best: f64) -> f64 {
     if best > 0.0 {
         (own / best).min(RATIO_MAX)
     } else if own > 0.0 {

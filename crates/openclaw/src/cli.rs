@@ -95,12 +95,14 @@ Examples:
   openclaw train --algorithm ppo --conditions classic --seed 7 --out classic.safetensors
   openclaw train --checkpoint run.checkpoint --logs logs  interrupted runs go on where they were")]
     Train(TrainArgs),
-    /// Compares controllers side by side on scenario files, in the simulator
+    /// Compares controllers side by side on scenario files, in the simulator or through real processes
     #[command(after_help = "\
 Examples:
   openclaw evaluate --scenarios scenarios/steady.json --controllers little-guard,aimd
   openclaw evaluate --scenarios scenarios/sets/test/*.json --tune 40 --json out.json --html out.html
-  openclaw evaluate --scenarios my.json --tuned tuned.json --policy policy.safetensors")]
+  openclaw evaluate --scenarios my.json --tuned tuned.json --policy policy.safetensors
+  openclaw evaluate --real --scenarios scenarios/real/*.json --controllers little-guard,aimd,static
+  openclaw evaluate --real --scenarios scenarios/demo.json --controllers aimd --scale 0.5 --html out.html")]
     Evaluate(EvaluateArgs),
     /// Shows what is live: controller, objective, leases, queues
     #[command(after_help = "\

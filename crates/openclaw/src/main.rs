@@ -5,7 +5,9 @@ mod commands;
 mod compose;
 mod config;
 mod demo;
+mod live;
 mod policies;
+mod real;
 mod terminal;
 
 use std::process::ExitCode;

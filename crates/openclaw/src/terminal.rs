@@ -18,3 +18,8 @@ pub(crate) fn complain(line: &str) {
 pub(crate) fn report(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
+
+/// A latency in ms, or a dash where nothing was admitted.
+pub(crate) fn show_ms(ms: Option<f64>) -> String {
+    ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0} ms"))
+}

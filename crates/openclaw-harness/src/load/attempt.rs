@@ -71,6 +71,8 @@ impl Sender {
             sleep_until((self.zero + at + *network_delay).min(deadline)).await;
         }
         let Ok(_permit) = self.outstanding.try_acquire() else { return Outcome::Overflowed };
+        let lag = self.zero.elapsed().saturating_sub(at + *network_delay);
+        self.recorder.lock().left(at.as_secs_f64(), lag.as_secs_f64());
         let timestamp = match self.stamp {
             Stamp::Now => self.zero_epoch_ms + whole_ms(at),
             Stamp::Original => planned.epoch_s.saturating_mul(1000),

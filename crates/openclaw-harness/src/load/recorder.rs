@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 
 use super::Outcome;
 use super::live::{LiveSecond, Progress};
-use super::report::{LoadReport, SecondReport};
+use super::report::{LoadReport, SecondReport, WorkReport};
 use super::window::{Closed, Counts, FairShares, Judge, Window};
 
 /// Distinct reasons that are told apart; the rest are counted together.
@@ -54,6 +54,9 @@ struct Measured {
     well_behaved: (u64, u64),
     /// By user: completions in SLO windows, and requests it was entitled to.
     shares: Vec<(f64, f64)>,
+    /// Work in time, in plain requests: all of it, and that of SLO windows.
+    good_work: (f64, f64),
+    send_lag_us: Histogram<u64>,
 }
 
 impl Recorder {
@@ -65,17 +68,19 @@ impl Recorder {
         shares: Option<FairShares>,
     ) -> Self {
         #[expect(clippy::expect_used, reason = "constant bounds, which the constructor accepts")]
-        let latency_us = Histogram::new_with_bounds(1, LATENCY_US_MAX, 3).expect("valid histogram bounds");
+        let histogram = || Histogram::new_with_bounds(1, LATENCY_US_MAX, 3).expect("valid histogram bounds");
         let users = shares.as_ref().map_or(0, FairShares::users);
         let measured = Measured {
             counts: Counts::default(),
-            latency_us,
+            latency_us: histogram(),
             timeouts: 0,
             good_in_slo_windows: 0,
             windows: 0,
             windows_over_slo: 0,
             well_behaved: (0, 0),
             shares: vec![(0.0, 0.0); users],
+            good_work: (0.0, 0.0),
+            send_lag_us: histogram(),
         };
         Self {
             judge: Judge { slo_s, timeout_s, shares },
@@ -96,6 +101,18 @@ impl Recorder {
         self.live.begin();
         self.totals.begin(sent.first);
         self.window(sent.at_s).begin(sent.user, sent.first);
+    }
+
+    /// An attempt intended for `at_s` leaves `lag_s` later.
+    #[expect(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        reason = "a lag is from 0 to the client timeout, 1 h at most"
+    )]
+    pub(super) fn left(&mut self, at_s: f64, lag_s: f64) {
+        if at_s >= self.warm_up_s {
+            self.measured.send_lag_us.saturating_record((lag_s * 1e6) as u64);
+        }
     }
 
     /// An attempt that was begun has ended at `now_s`.
@@ -217,6 +234,8 @@ impl Recorder {
             throttled_fraction: fraction(measured.counts.throttled(), measured.counts.attempts),
             well_behaved_throttled_fraction: fair
                 .then(|| fraction(measured.well_behaved.1, measured.well_behaved.0)),
+            work: self.judge.shares.as_ref().map(|shares| measured.work(shares.costs())),
+            send_lag_p99_ms: measured.send_lag_us.value_at_quantile(0.99) as f64 / 1e3,
             failures: self.failures.clone(),
             seconds: self.seconds.clone(),
         }
@@ -246,11 +265,24 @@ impl Measured {
             self.good_in_slo_windows += closed.counts.good;
         }
         let Some(fairness) = &closed.fairness else { return };
+        self.good_work.0 += fairness.good_work;
+        self.good_work.1 += if within_slo { fairness.good_work } else { 0.0 };
         self.well_behaved.0 += fairness.attempts;
         self.well_behaved.1 += fairness.throttled;
         for (sum, (good, entitled)) in self.shares.iter_mut().zip(&fairness.shares) {
             sum.0 += if within_slo { *good } else { 0.0 };
             sum.1 += entitled;
+        }
+    }
+
+    /// `costs` is the work of one request by user.
+    fn work(&self, costs: &[f64]) -> WorkReport {
+        let entitled =
+            self.shares.iter().zip(costs).map(|((good, entitled), cost)| good.min(*entitled) * cost);
+        WorkReport {
+            good: self.good_work.0,
+            good_in_slo_windows: self.good_work.1,
+            entitled_in_slo_windows: entitled.sum(),
         }
     }
 

@@ -65,8 +65,26 @@ pub struct LoadReport {
     pub throttled_fraction: f64,
     /// The same over users who in that window offer at most their max-min entitlement. Scenarios only.
     pub well_behaved_throttled_fraction: Option<f64>,
+    /// Work done in time, for comparison with simulated courses. Scenarios only.
+    pub work: Option<WorkReport>,
+    /// 99th percentile of how long after their intended time attempts were sent, in milliseconds: what the generator
+    /// itself, or the machine it ran on, added to every latency.
+    pub send_lag_p99_ms: f64,
     /// One entry a second, warm-up included.
     pub seconds: Vec<SecondReport>,
+}
+
+/// Work completed within the SLO after the warm-up, in plain requests: a request of a class that works six times as
+/// long counts six times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkReport {
+    /// All of it.
+    pub good: f64,
+    /// Only in windows of 1 s whose p95 meets the SLO.
+    pub good_in_slo_windows: f64,
+    /// The same, counting each user only up to its entitlement over the run.
+    pub entitled_in_slo_windows: f64,
 }
 
 /// One second of a load run, by intended times.

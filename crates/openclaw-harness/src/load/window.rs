@@ -137,6 +137,8 @@ pub(super) struct FairShares {
     division: FairDivision,
     /// By user.
     classes: Vec<usize>,
+    /// By user, the work of one request in plain requests.
+    costs: Vec<f64>,
 }
 
 /// What a window says when it is over.
@@ -158,6 +160,8 @@ pub(super) struct Fairness {
     pub(super) throttled: u64,
     /// For each user, completions within the SLO and the requests it was entitled to.
     pub(super) shares: Vec<(f64, f64)>,
+    /// Work completed within the SLO, in plain requests.
+    pub(super) good_work: f64,
 }
 
 impl FairShares {
@@ -166,17 +170,24 @@ impl FairShares {
         let dependencies = 0..scenario.dependencies.len();
         let called = dependencies.filter_map(|index| CapacityTimeline::for_dependency(scenario, index));
         let workers = scenario.dependencies.iter().map(|dependency| dependency.workers);
+        let classes: Vec<usize> = traffic.population().users().iter().map(|user| user.class.into()).collect();
         Self {
             timelines: std::iter::once(CapacityTimeline::for_service(scenario)).chain(called).collect(),
             workers: std::iter::once(scenario.service.workers).chain(workers).map(f64::from).collect(),
             plain_work_s: scenario.service.service_time.mean_s(),
             division: FairDivision::for_scenario(scenario),
-            classes: traffic.population().users().iter().map(|user| user.class.into()).collect(),
+            costs: classes.iter().map(|class| scenario.service_time_factor(*class)).collect(),
+            classes,
         }
     }
 
     pub(super) fn users(&self) -> usize {
         self.classes.len()
+    }
+
+    /// By user, the work of one request in plain requests.
+    pub(super) fn costs(&self) -> &[f64] {
+        &self.costs
     }
 
     /// Seconds of a worker that each stage has in a window.
@@ -194,9 +205,11 @@ impl FairShares {
             self.classes.iter().zip(users).map(|(class, counts)| (*class, f64::from(counts.first_attempts)));
         let demands: Vec<(usize, f64)> = demands.collect();
         let entitled = self.division.entitlements(&demands, capacities_s);
-        let mut fairness = Fairness { attempts: 0, throttled: 0, shares: Vec::with_capacity(users.len()) };
-        for (counts, entitled) in users.iter().zip(entitled) {
+        let shares = Vec::with_capacity(users.len());
+        let mut fairness = Fairness { attempts: 0, throttled: 0, shares, good_work: 0.0 };
+        for ((counts, entitled), cost) in users.iter().zip(entitled).zip(&self.costs) {
             fairness.shares.push((f64::from(counts.good), entitled));
+            fairness.good_work += f64::from(counts.good) * cost;
             // Demands are whole numbers, so rounding cannot pass for ill behaviour.
             if f64::from(counts.first_attempts) <= entitled + 1e-6 {
                 fairness.attempts += u64::from(counts.attempts);

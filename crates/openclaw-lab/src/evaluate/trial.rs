@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openclaw_controller::{Action, Controller, Observation};
+use openclaw_scenario::Scenario;
 use openclaw_sim::{Run, SimSettings, Simulation, World, oracle, score};
 
 use super::contender::Contender;
@@ -57,12 +58,28 @@ impl Trial {
         self.seed
     }
 
+    /// The scenario with the seed that is played.
+    #[must_use]
+    pub fn scenario(&self) -> &Scenario {
+        self.world.scenario()
+    }
+
+    /// The configured start of the total admitted, in work units per second.
+    #[must_use]
+    pub fn start_per_s(&self) -> f64 {
+        self.world.start_per_s()
+    }
+
+    /// The oracle's course, which the scores divide by.
+    #[must_use]
+    pub fn oracle(&self) -> &Run {
+        &self.oracle
+    }
+
     /// Lets a contender play. With `timed`, the outcome says what its decisions cost.
     #[must_use]
     pub fn play(&self, contender: &Contender, timed: bool) -> Played {
-        let start_per_s =
-            self.world.scenario().initial_rate_factor * self.world.population().capacity_per_s();
-        let Some(controller) = contender.build(start_per_s) else {
+        let Some(controller) = contender.build(self.start_per_s()) else {
             return self.played(contender, self.oracle.clone(), None);
         };
         let settings = SimSettings { bounds: contender.bounds(), ..self.settings };

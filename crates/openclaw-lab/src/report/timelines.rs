@@ -20,19 +20,28 @@ pub(super) fn timelines(courses: &[Course], all: &GroupSummary, chosen: Option<&
         None => telling(courses, &shown),
     };
     let Some(scenario) = scenario else { return html! { p { "No course was kept." } } };
-    let rows: Vec<&Course> = shown
+    let rows: Vec<(&Course, Role)> = shown
         .iter()
-        .filter_map(|(name, _)| {
-            courses.iter().find(|course| course.scenario == scenario && course.controller == *name)
+        .filter_map(|(name, role)| {
+            let own = courses.iter().find(|course| course.scenario == scenario && course.controller == *name);
+            Some((own?, *role))
         })
         .collect();
-    let scales = Scales::over(&rows, slo_ms);
     html! {
         p {
-            strong { (scenario) } ": " (rows.first().map_or("", |course| course.description.as_str())) ". "
+            strong { (scenario) } ": " (rows.first().map_or("", |(course, _)| course.description.as_str())) ". "
             @if chosen.is_none() { "It is shown because these controllers differ most on it. " }
             "All rows have the same axes."
         }
+        (panels(&rows, slo_ms))
+    }
+}
+
+/// A legend, and a row of panels for every course; all rows have the same axes.
+pub(super) fn panels(rows: &[(&Course, Role)], slo_ms: f64) -> Markup {
+    let courses: Vec<&Course> = rows.iter().map(|(course, _)| *course).collect();
+    let scales = Scales::over(&courses, slo_ms);
+    html! {
         p.legend.keys {
             span.key.offered { "offered" }
             span.key.accepted { "accepted" }
@@ -48,7 +57,7 @@ pub(super) fn timelines(courses: &[Course], all: &GroupSummary, chosen: Option<&
                 h4 { "Ratings per second" }
                 h4 { "p95 in ms, log scale" }
                 h4 { "Work units per second" }
-                @for course in &rows { (row(course, &scales, role_of(&shown, &course.controller))) }
+                @for (course, role) in rows { (row(course, &scales, *role)) }
             }
         }
     }
@@ -76,10 +85,6 @@ fn shown(all: &GroupSummary) -> Vec<(&str, Role)> {
     }
     distinct.truncate(SHOWN_MAX);
     distinct
-}
-
-fn role_of(shown: &[(&str, Role)], controller: &str) -> Role {
-    shown.iter().find(|(name, _)| *name == controller).map_or(Role::Classical, |(_, role)| *role)
 }
 
 /// The scenario with the widest span of JF among the shown controllers that are no bounds; the first of equals.

@@ -18,9 +18,15 @@ pub(crate) struct EvaluateArgs {
     /// Artifacts of learned policies, which then take part
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) policy: Vec<PathBuf>,
-    /// Courses of each scenario, with other random numbers in each
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    pub(crate) seeds: u64,
+    /// Plays every course in real time through real processes and a stand-in backend, beside its simulation
+    #[arg(long, conflicts_with_all = ["tune", "tuned", "tune_on", "timings"])]
+    pub(crate) real: bool,
+    /// With --real, plays every scenario with this part of its workers, and so of its demand
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, requires = "real", value_parser = parse_scale)]
+    pub(crate) scale: f64,
+    /// Courses of each scenario, with other random numbers in each; 3, and with --real 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: Option<u64>,
     /// Writes every result and the summary as JSON
     #[arg(long, value_name = "OUT")]
     pub(crate) json: Option<PathBuf>,
@@ -54,4 +60,12 @@ pub(crate) struct EvaluateArgs {
     /// Writes the measured cost of decisions too, which no other run repeats
     #[arg(long)]
     pub(crate) timings: bool,
+}
+
+/// Reads the factor of `--scale`.
+fn parse_scale(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(scale) if (0.001..=100.0).contains(&scale) => Ok(scale),
+        _ => Err("write a number from 0.001 to 100, for example 0.5".to_owned()),
+    }
 }

@@ -1,4 +1,5 @@
-//! `openclaw evaluate`: controllers side by side on scenario files, in the simulator.
+//! `openclaw evaluate`: controllers side by side on scenario files, in the simulator; with `--real` through real
+//! processes too.
 
 mod progress;
 
@@ -18,6 +19,9 @@ use crate::cli::EvaluateArgs;
 use crate::terminal::{report as tell, say};
 use progress::Progress;
 
+/// Courses of each scenario where nobody says how many.
+const SEEDS: u64 = 3;
+
 pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
     for path in [&args.json, &args.html].into_iter().flatten() {
         check_writable(path)?;
@@ -26,6 +30,9 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
     let cases = suite::read(&args.scenarios, duration_s)?;
     check_timeline(args, &cases)?;
     let mut contenders = Contender::parse(&args.controllers, read_policies(&args.policy)?)?;
+    if args.real {
+        return crate::real::run(args, cases, contenders, origin());
+    }
     let tuning = settings(args, &cases, &contenders)?;
     if let Some(tuning) = &tuning {
         tuning.apply(&mut contenders);
@@ -37,7 +44,7 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
     let comparison = Comparison {
         cases,
         contenders,
-        seeds: args.seeds,
+        seeds: args.seeds.unwrap_or(SEEDS),
         slo_s: args.slo.as_secs_f64(),
         threads: threads(args),
         timings: true,

@@ -10,7 +10,7 @@ use openclaw_harness::{
 };
 
 use crate::cli::LoadArgs;
-use crate::terminal::{report, say};
+use crate::terminal::{report, say, show_ms};
 
 /// Length of a load that has no scenario to tell it.
 const DURATION: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ fn line(now: &Progress) -> String {
         now.duration_s,
         now.offered_per_s,
         now.goodput_per_s,
-        crate::demo::show_ms(now.p95_ms),
+        show_ms(now.p95_ms),
         now.throttled_fraction * 1e2,
         now.failed + now.timeouts,
     )
@@ -80,9 +80,9 @@ fn summary(done: &LoadReport) -> String {
         done.timeouts,
         done.goodput_per_s,
         done.slo_ms,
-        crate::demo::show_ms(done.p50_ms),
-        crate::demo::show_ms(done.p95_ms),
-        crate::demo::show_ms(done.p99_ms),
+        show_ms(done.p50_ms),
+        show_ms(done.p95_ms),
+        show_ms(done.p99_ms),
         done.windows_over_slo * 1e2,
     );
     for (reason, count) in &done.failures {

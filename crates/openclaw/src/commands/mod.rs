@@ -57,7 +57,7 @@ fn inputs(args: &ConfigArgs, flags: Vec<FlagOverride>) -> Inputs {
 }
 
 /// Runs `future` on a runtime of `workers` threads, 0 for one per core.
-fn block_on<T>(workers: usize, future: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) fn block_on<T>(workers: usize, future: impl Future<Output = Result<T>>) -> Result<T> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if workers > 0 {
         builder.worker_threads(workers);

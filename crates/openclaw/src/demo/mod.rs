@@ -5,7 +5,6 @@
 //! times.
 
 mod play;
-mod progress;
 mod report;
 
 use std::time::{Duration, Instant};
@@ -21,8 +20,6 @@ use crate::commands::{check_writable, write_json};
 use crate::compose::{self, Admin};
 use crate::config::Config;
 use crate::terminal::{report as tell, say};
-
-pub(crate) use report::show_ms;
 
 /// The controllers compared, the plainest first.
 const CONTROLLERS: [ControllerKind; 3] =

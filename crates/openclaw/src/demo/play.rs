@@ -13,10 +13,10 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::progress::Live;
 use super::report::Run;
 use crate::compose::{Admin, ServeEdge, ServeRating};
 use crate::config::Config;
+use crate::live::Live;
 
 /// Time for the listeners to settle before the scenario's clock starts.
 const CURTAIN: Duration = Duration::from_millis(200);

@@ -4,6 +4,8 @@ use openclaw_harness::LoadReport;
 use openclaw_scenario::Scenario;
 use serde::Serialize;
 
+use crate::terminal::show_ms;
+
 /// One controller's figures. `load` brings `goodputPerS`, `p50Ms`, `windowsOverSlo` and the others.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -126,9 +128,4 @@ fn against(best_per_s: f64, other: &Run) -> String {
         String::new()
     };
     format!("{other_per_s:.0} of {}{more}", other.controller)
-}
-
-/// A latency in ms, or a dash where nothing was admitted.
-pub(crate) fn show_ms(ms: Option<f64>) -> String {
-    ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0} ms"))
 }

@@ -77,6 +77,58 @@ fn a_run_without_admitted_requests_has_no_percentiles() {
     assert!(json["p95Ms"].is_null() && json["wellBehavedThrottledFraction"].is_null());
 }
 
+/// Two users of a scenario in which the second one's requests take four times the work.
+fn costly() -> FairShares {
+    let mut scenario = openclaw_scenario::demo();
+    scenario.users.count = 2;
+    scenario.capacity.clear();
+    scenario.service.workers = 2;
+    scenario.service.service_time = openclaw_scenario::ServiceTime::Lognormal { mean_ms: 200.0, cv: 0.0 };
+    scenario.request_classes = vec![openclaw_scenario::RequestClass {
+        context: openclaw_scenario::Context::from_key("deviceType=mobile"),
+        user_fraction: 0.5,
+        service_time_factor: 4.0,
+        network_delay_ms: 0.0,
+        call_fraction: None,
+    }];
+    FairShares::new(&super::super::plan::ScenarioTraffic::new(scenario))
+}
+
+#[test]
+fn work_is_counted_in_plain_requests_and_each_user_s_up_to_its_entitlement() {
+    let shares = costly();
+    let costs = shares.costs().to_vec();
+    assert!(costs.contains(&1.0) && costs.contains(&4.0), "one user of either class: {costs:?}");
+    let mut recorder = Recorder::new(0.5, 1.0, 0.0, 2.0, Some(shares));
+    for at_s in [0.1, 1.1] {
+        for user in 0..2 {
+            for _ in 0..8 {
+                let sent = Sent { at_s, user: Some(user), first: true };
+                recorder.begin(sent);
+                // The second window misses the SLO: a quarter of it is late.
+                let late = at_s > 1.0 && user == 0;
+                recorder.end(sent, &Outcome::Accepted, at_s + if late { 0.9 } else { 0.1 });
+            }
+        }
+    }
+    let work = recorder.finish(2.0).work.unwrap();
+    assert_eq!(work.good, 8.0 * (costs[0] + 2.0 * costs[1]));
+    assert_eq!(work.good_in_slo_windows, 8.0 * (costs[0] + costs[1]));
+    // 10 units a second for 8 + 32: 5 each, and twice that over both seconds.
+    assert!((work.entitled_in_slo_windows - 18.0).abs() < 1e-9, "{work:?}");
+}
+
+#[test]
+fn how_late_attempts_leave_is_told() {
+    let mut recorder = recorder(2.0, 4.0);
+    recorder.left(0.5, 9.0);
+    for part in 0..100 {
+        recorder.left(3.0, f64::from(part) / 1e3);
+    }
+    let lag_ms = recorder.finish(4.0).send_lag_p99_ms;
+    assert!((lag_ms - 98.0).abs() < 0.2, "{lag_ms}");
+}
+
 #[test]
 fn a_window_stays_open_until_its_last_attempt_has_ended() {
     let mut recorder = recorder(0.0, 10.0);

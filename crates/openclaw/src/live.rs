@@ -1,35 +1,34 @@
-//! What is going on, second by second: a bar on a terminal, plain lines elsewhere.
+//! What is going on in a load, second by second: a bar on a terminal, plain lines elsewhere.
 
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use openclaw_harness::Progress;
 
-use super::report::show_ms;
-use crate::terminal::report;
+use crate::terminal::{report, show_ms};
 
 /// Seconds between two lines where there is no terminal to redraw.
 const LINE_S: u64 = 5;
 
 /// The live view of one run.
-pub(super) struct Live {
-    controller: &'static str,
+pub(crate) struct Live {
+    controller: String,
     bar: Option<ProgressBar>,
 }
 
 impl Live {
-    pub(super) fn new(controller: &'static str, duration_s: f64) -> Self {
+    pub(crate) fn new(controller: &str, duration_s: f64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(duration_s.ceil() as u64);
             let style = ProgressStyle::with_template("{prefix:<13}{wide_bar} {pos}/{len} s\n  {msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_prefix(controller);
+            bar.set_prefix(controller.to_owned());
             bar
         });
-        Self { controller, bar }
+        Self { controller: controller.to_owned(), bar }
     }
 
-    pub(super) fn show(&self, now: &Progress, capacity_per_s: f64) {
+    pub(crate) fn show(&self, now: &Progress, capacity_per_s: f64) {
         let second = now.elapsed_s.round() as u64;
         let figures = format!(
             "in time {:>5.0}/s   p95 {:>7}   throttled {:>3.0} %   offered {:>5.0}/s   capacity {:>4.0}/s",
@@ -51,7 +50,7 @@ impl Live {
         }
     }
 
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         if let Some(bar) = self.bar {
             bar.finish();
         }
