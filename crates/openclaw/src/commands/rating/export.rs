@@ -29,8 +29,9 @@ pub(super) fn run(args: &ExportArgs) -> Result<()> {
 
 async fn export(args: &ExportArgs, config: &Config, format: Format) -> Result<()> {
     let folder = &config.store.folder;
-    // Opening would make one.
-    ensure!(folder.exists(), "there is no store in {} (store.folder)", folder.display());
+    // Opening would make one. A database is no folder, and says itself what it lacks.
+    let is_there = config.store.url.is_some() || folder.exists();
+    ensure!(is_there, "there is no store in {} (store.folder)", folder.display());
     let shutdown = Shutdown::on_signals()?;
     let store = super::open_store(config).await?;
     let began = Instant::now();
