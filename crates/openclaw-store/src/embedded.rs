@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use crate::cursor::List;
 use crate::deletion::Deletion;
 use crate::engine::Engine;
 use crate::error::{OpenError, ReadError};
@@ -18,7 +19,7 @@ use crate::layout::Mark;
 use crate::queue::PutJob;
 use crate::settings::StoreSettings;
 use crate::shared::{Health, Shared};
-use crate::staging::{Kept, Staging};
+use crate::staging::{Change, Kept, Staging};
 use crate::tally::Tally;
 use crate::writer::{CommitError, Commits, Committed, Deleted};
 
@@ -79,14 +80,16 @@ impl Commits for Arc<Embedded> {
     fn commit(&mut self, jobs: &[PutJob]) -> Result<Committed, CommitError> {
         let engine = self.engine.read();
         let engine = engine.as_ref().ok_or_else(closed)?;
-        let mut staging = Staging::new(engine, self.settings.scale);
-        let puts = staging.put_all(jobs)?;
+        let staging = Staging::of(jobs, engine, &self.settings.scale)?;
         let mut totals = engine.totals()?;
         totals.apply(&staging.totals);
-        if !staging.marks.is_empty() {
+        if !staging.by_user.is_empty() {
             let mut commit = engine.commit();
-            for ((user_id, item_id), mark) in &staging.marks {
-                commit.put_mark(user_id, item_id, *mark);
+            for Change { user_id, item_id, mark, .. } in &staging.by_user {
+                commit.put_mark(List::OfUser, user_id, item_id, *mark);
+            }
+            for Change { user_id, item_id, mark, .. } in staging.changes_by_item() {
+                commit.put_mark(List::OfItem, user_id, item_id, *mark);
             }
             for (item_id, tally) in &staging.tallies {
                 commit.put_tally(item_id, tally);
@@ -94,7 +97,8 @@ impl Commits for Arc<Embedded> {
             commit.put_totals(&totals);
             commit.finish()?;
         }
-        let Staging { stored, superseded, .. } = staging;
+        let Staging { puts, tallies, stored, superseded, .. } = staging;
+        engine.recent_tallies.put_back(tallies.into_iter());
         Ok(Committed { puts, stored, superseded, current: totals.count() })
     }
 
@@ -146,7 +150,10 @@ impl Kept for Engine {
     }
 
     fn tally(&self, item_id: &str) -> Result<Option<Tally>, ReadError> {
-        Engine::tally(self, item_id)
+        match self.recent_tallies.take(item_id) {
+            Some(tally) => Ok(Some(tally)),
+            None => Engine::tally(self, item_id),
+        }
     }
 }
 

@@ -14,6 +14,8 @@
 //! Separators with escapes lost: they make keys longer and parsers cleverer. The rating is written under
 //! both keys, because a page of an item's ratings is then one range scan instead of a scan and a lookup each.
 
+use std::cmp::Ordering;
+
 use crate::rating::{ID_BYTES_MAX, Micros, ScoreScale};
 use crate::tally::Tally;
 
@@ -48,6 +50,11 @@ pub(crate) fn pair_key(first: &str, second: &str) -> Vec<u8> {
     let mut key = list_prefix(first);
     key.extend_from_slice(second.as_bytes());
     key
+}
+
+/// Compares two pairs of ids as their keys compare, without making the keys.
+pub(crate) fn compare_pairs(one: (&str, &str), two: (&str, &str)) -> Ordering {
+    one.0.len().cmp(&two.0.len()).then_with(|| one.cmp(&two))
 }
 
 /// Both ids of a pair key.

@@ -38,6 +38,7 @@ mod postgres;
 mod queue;
 mod ranking;
 mod rating;
+mod recent;
 mod recount;
 mod settings;
 mod shared;

@@ -3,12 +3,15 @@
 //! Ratings of one commit often hit the same items. Staging writes each item's tally once per commit
 //! instead of once per rating, and what all ratings add up to once in any case. It is the same for every
 //! backend, so that they cannot disagree about which rating wins.
+//!
+//! Ratings are taken in the order of the keys they have on disk, once by user and once by item: a sorted engine finds
+//! and inserts neighbours several times faster than keys from anywhere, because its path to them is in the
+//! processor's caches. Maps by pair and by item lost to that by a third of a commit's time.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::cmp::Ordering;
 
 use crate::error::ReadError;
-use crate::layout::Mark;
+use crate::layout::{Mark, compare_pairs};
 use crate::queue::{Incoming, PutJob};
 use crate::rating::{Put, ScoreScale};
 use crate::tally::{Tally, TallyChange};
@@ -22,65 +25,120 @@ pub(crate) trait Kept {
 }
 
 /// Changes gathered for one commit.
-pub(crate) struct Staging<'a, K> {
-    kept: &'a K,
-    scale: ScoreScale,
-    /// The current rating of every pair that changes.
-    pub(crate) marks: HashMap<(&'a str, &'a str), Mark>,
+pub(crate) struct Staging<'a> {
+    /// Every pair that changes, ordered by user and then by item, as the keys of its ratings by user are.
+    pub(crate) by_user: Vec<Change<'a>>,
+    /// The places of the same changes, ordered by item and then by user.
+    pub(crate) by_item: Vec<usize>,
     /// The tally of every item that changes.
-    pub(crate) tallies: HashMap<&'a str, Tally>,
+    pub(crate) tallies: Vec<(&'a str, Tally)>,
     /// What the changes do to the tally of all ratings.
     pub(crate) totals: TallyChange,
+    /// What becomes of each batch's ratings.
+    pub(crate) puts: Vec<Vec<Put>>,
     pub(crate) stored: u64,
     pub(crate) superseded: u64,
 }
 
-impl<'a, K: Kept> Staging<'a, K> {
-    /// Nothing staged yet over what is kept.
-    pub(crate) fn new(kept: &'a K, scale: ScoreScale) -> Self {
-        Self {
-            kept,
-            scale,
-            marks: HashMap::new(),
-            tallies: HashMap::new(),
-            totals: TallyChange::none(&scale),
+/// A pair whose current rating changes.
+pub(crate) struct Change<'a> {
+    pub(crate) user_id: &'a str,
+    pub(crate) item_id: &'a str,
+    /// The rating that was current before the commit.
+    before: Option<Mark>,
+    /// The rating that is current after it.
+    pub(crate) mark: Mark,
+}
+
+/// A rating and the places of its batch and of itself in that.
+struct Arrival<'a> {
+    rating: &'a Incoming,
+    batch: usize,
+    place: usize,
+}
+
+impl<'a> Staging<'a> {
+    /// Stages batches, later ones over earlier ones, over what is kept.
+    pub(crate) fn of(jobs: &'a [PutJob], kept: &impl Kept, scale: &ScoreScale) -> Result<Self, ReadError> {
+        let mut staging = Self {
+            by_user: Vec::new(),
+            by_item: Vec::new(),
+            tallies: Vec::new(),
+            totals: TallyChange::none(scale),
+            puts: jobs.iter().map(|job| vec![Put::Superseded; job.ratings.len()]).collect(),
             stored: 0,
             superseded: 0,
-        }
-    }
-
-    /// Stages batches in their order. Returns what becomes of each rating.
-    pub(crate) fn put_all(&mut self, jobs: &'a [PutJob]) -> Result<Vec<Vec<Put>>, ReadError> {
-        jobs.iter().map(|job| job.ratings.iter().map(|rating| self.put(rating)).collect()).collect()
-    }
-
-    /// Stages one rating: the newest timestamp wins, a tie goes to the later arrival.
-    fn put(&mut self, rating: &'a Incoming) -> Result<Put, ReadError> {
-        let Incoming { user_id, item_id, mark } = rating;
-        let pair = (user_id.as_str(), item_id.as_str());
-        let current = match self.marks.get(&pair) {
-            Some(&staged) => Some(staged),
-            None => self.kept.mark(user_id, item_id)?,
         };
-        if current.is_some_and(|current| current.timestamp_ms > mark.timestamp_ms) {
-            self.superseded += 1;
-            return Ok(Put::Superseded);
-        }
-        let tally = match self.tallies.entry(item_id) {
-            Entry::Occupied(staged) => staged.into_mut(),
-            Entry::Vacant(vacant) => {
-                let kept = self.kept.tally(item_id)?;
-                vacant.insert(kept.unwrap_or_else(|| Tally::empty(&self.scale)))
+        staging.settle_pairs(jobs, kept)?;
+        staging.count_items(kept, scale)?;
+        Ok(staging)
+    }
+
+    /// Decides what becomes of each rating: the newest timestamp wins, a tie goes to the later arrival.
+    fn settle_pairs(&mut self, jobs: &'a [PutJob], kept: &impl Kept) -> Result<(), ReadError> {
+        let mut arrivals: Vec<Arrival<'a>> = jobs.iter().enumerate().flat_map(arrivals).collect();
+        // Stable: ratings of one pair stay in the order of their arrival.
+        arrivals.sort_by(Arrival::compare_pairs);
+        self.by_user.reserve_exact(arrivals.len());
+        for of_pair in arrivals.chunk_by(|a, b| a.compare_pairs(b).is_eq()) {
+            let Incoming { user_id, item_id, .. } = of_pair[0].rating;
+            let before = kept.mark(user_id, item_id)?;
+            let (mut current, mut changed) = (before, None);
+            for Arrival { rating, batch, place } in of_pair {
+                if current.is_some_and(|current| current.timestamp_ms > rating.mark.timestamp_ms) {
+                    self.superseded += 1;
+                    continue;
+                }
+                current = Some(rating.mark);
+                changed = current;
+                self.puts[*batch][*place] = Put::Stored;
+                self.stored += 1;
             }
-        };
-        if let Some(current) = current {
-            tally.remove(current.score, &self.scale);
-            self.totals.remove(current.score, &self.scale);
+            self.by_user.extend(changed.map(|mark| Change { user_id, item_id, before, mark }));
         }
-        tally.add(mark.score, &self.scale);
-        self.totals.add(mark.score, &self.scale);
-        self.marks.insert(pair, *mark);
-        self.stored += 1;
-        Ok(Put::Stored)
+        Ok(())
     }
+
+    /// Brings the changes into the order of the items and into their tallies.
+    fn count_items(&mut self, kept: &impl Kept, scale: &ScoreScale) -> Result<(), ReadError> {
+        let changes = &self.by_user;
+        self.by_item.extend(0..changes.len());
+        self.by_item.sort_unstable_by(|&a, &b| changes[a].compare_by_item(&changes[b]));
+        for of_item in self.by_item.chunk_by(|&a, &b| changes[a].item_id == changes[b].item_id) {
+            let item_id = changes[of_item[0]].item_id;
+            let mut tally = kept.tally(item_id)?.unwrap_or_else(|| Tally::empty(scale));
+            for Change { before, mark, .. } in of_item.iter().map(|&place| &changes[place]) {
+                if let Some(before) = before {
+                    tally.remove(before.score, scale);
+                    self.totals.remove(before.score, scale);
+                }
+                tally.add(mark.score, scale);
+                self.totals.add(mark.score, scale);
+            }
+            self.tallies.push((item_id, tally));
+        }
+        Ok(())
+    }
+
+    /// The changes ordered by item and then by user.
+    pub(crate) fn changes_by_item(&self) -> impl Iterator<Item = &Change<'a>> {
+        self.by_item.iter().map(|&place| &self.by_user[place])
+    }
+}
+
+impl Change<'_> {
+    fn compare_by_item(&self, other: &Self) -> Ordering {
+        compare_pairs((self.item_id, self.user_id), (other.item_id, other.user_id))
+    }
+}
+
+impl Arrival<'_> {
+    fn compare_pairs(&self, other: &Self) -> Ordering {
+        let (one, two) = (self.rating, other.rating);
+        compare_pairs((&one.user_id, &one.item_id), (&two.user_id, &two.item_id))
+    }
+}
+
+fn arrivals((batch, job): (usize, &PutJob)) -> impl Iterator<Item = Arrival<'_>> {
+    job.ratings.iter().enumerate().map(move |(place, rating)| Arrival { rating, batch, place })
 }

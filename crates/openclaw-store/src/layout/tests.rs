@@ -75,4 +75,10 @@ proptest! {
             prop_assert_eq!(decode_tally(&encode_tally(&tally)), Some(tally));
         }
     }
+
+    #[test]
+    fn pairs_compare_as_their_keys_do(ids in prop::array::uniform4("[a-c\u{e9}]{1,3}")) {
+        let [a, b, c, d] = &ids;
+        prop_assert_eq!(compare_pairs((a, b), (c, d)), pair_key(a, b).cmp(&pair_key(c, d)));
+    }
 }

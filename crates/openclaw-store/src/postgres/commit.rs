@@ -16,7 +16,7 @@ use crate::error::ReadError;
 use crate::layout::{Mark, pair_key};
 use crate::queue::PutJob;
 use crate::rating::ScoreScale;
-use crate::staging::{Kept, Staging};
+use crate::staging::{Change, Kept, Staging};
 use crate::tally::{Tally, TallyChange};
 use crate::writer::{Committed, Deleted};
 
@@ -124,15 +124,14 @@ pub(super) async fn put(
         ratings().map(|rating| (rating.user_id.as_bytes(), rating.item_id.as_bytes())).collect();
     let marks = marks(connection, pairs).await?;
     let locked = Locked { marks, tallies };
-    let mut staging = Staging::new(&locked, scale);
-    let puts = staging.put_all(jobs)?;
+    let staging = Staging::of(jobs, &locked, &scale)?;
     let mut columns = Columns::default();
-    for (&(user_id, item_id), &mark) in &staging.marks {
-        columns.push(user_id, item_id, mark);
+    for Change { user_id, item_id, mark, .. } in &staging.by_user {
+        columns.push(user_id, item_id, *mark);
     }
     let changed = staging.tallies.iter().map(|(item_id, tally)| (*item_id, tally));
     let current = write(connection, PUT, columns, changed, &staging.totals, slot).await?;
-    let Staging { stored, superseded, .. } = staging;
+    let Staging { puts, stored, superseded, .. } = staging;
     Ok(Committed { puts, stored, superseded, current })
 }
 
