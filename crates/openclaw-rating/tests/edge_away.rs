@@ -16,9 +16,6 @@ use openclaw_harness::LoadReport;
 
 use stage::{AwayEdge, Rating};
 
-/// How long catching up may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(240);
-
 struct Size {
     per_s: f64,
     away: Duration,
@@ -59,14 +56,7 @@ fn play(size: &Size, spool: bool) -> Course {
         let returned = Instant::now();
         (load.join().unwrap(), returned)
     });
-    loop {
-        let status = rating.status();
-        if status.events_waiting == 0 && status.events_spooled == 0 {
-            break;
-        }
-        assert!(returned.elapsed() < PATIENCE, "still waiting: {status:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    rating.catch_up();
     let caught_up = returned.elapsed();
     let status = rating.stop();
     let (taken, repeated) = edge.taken();

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -14,7 +14,7 @@ use axum::response::Response;
 use axum::routing::post;
 use openclaw_admin::access::AccessPolicy;
 use openclaw_collector::{Collector, CollectorSettings, CollectorStatus, EdgeTarget, SpoolSettings};
-use openclaw_controller::LoopSettings;
+use openclaw_controller::{Bounds, LoopSettings};
 use openclaw_edge::{Edge, EdgeSettings};
 use openclaw_harness::load::{Pace, Traffic};
 use openclaw_harness::{Load, LoadReport, LoadSettings, RatingsSource};
@@ -28,6 +28,16 @@ use tower::ServiceExt;
 
 /// Nobody is throttled: what is looked at is the way of the events.
 const GENEROUS: BucketPolicy = BucketPolicy { bucket_size: 1e6, refill_rate: 1e6 };
+/// Nor by the local loop, which decides once the edge's leases have lapsed: the shipped ratings are years of people's
+/// evenings in a minute, and it would hold back whoever rates fifty films in a blink.
+const NEVER_LESS: Bounds = Bounds {
+    bucket_size_min: GENEROUS.bucket_size,
+    bucket_size_max: GENEROUS.bucket_size,
+    refill_rate_min: GENEROUS.refill_rate,
+    refill_rate_max: GENEROUS.refill_rate,
+};
+/// How long catching up may take before it is given up.
+const PATIENCE: Duration = Duration::from_secs(240);
 /// Longest batch that the edge here takes, in bytes.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
@@ -131,6 +141,7 @@ impl Rating {
         let settings = CollectorSettings {
             edge: Some(EdgeTarget::new(&endpoint, None, Duration::from_secs(1)).unwrap()),
             defaults: GENEROUS,
+            bounds: NEVER_LESS,
             guard: false,
             queue_max,
             batch_max: queue_max.min(1000),
@@ -151,6 +162,19 @@ impl Rating {
 
     pub(crate) fn status(&self) -> CollectorStatus {
         self.collector.as_ref().unwrap().status()
+    }
+
+    /// Waits until no event waits for the edge, in memory or on disk.
+    pub(crate) fn catch_up(&self) {
+        let began = Instant::now();
+        loop {
+            let status = self.status();
+            if status.events_waiting == 0 && status.events_spooled == 0 {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "events still wait for the edge: {status:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Posts the shipped ratings, one a request, evenly; what comes within `warm_up` is not measured.
