@@ -32,11 +32,15 @@
 //! }
 //! ```
 
+#[cfg(feature = "http")]
+mod http_load;
 mod machine;
 mod measure;
 mod options;
 mod report;
 
+#[cfg(feature = "http")]
+pub use http_load::{HttpClient, HttpLoad, Latencies};
 pub use machine::Machine;
 pub use measure::{RUNS_MIN, median, ns_per_call, paired, try_paired};
 pub use options::{Options, UsageError};

@@ -6,21 +6,23 @@
 //! the intended send times.
 
 mod bodies;
-mod client;
 mod sides;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use openclaw_benchkit::{Bench, Better, Options, RUNS_MIN, Row, median};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, StatusCode};
+use openclaw_benchkit::{Bench, Better, HttpClient, HttpLoad, Options, RUNS_MIN, Row, median};
 
-use client::Client;
 use sides::Side;
 
 /// Length of one measurement.
 const RUN: Duration = Duration::from_millis(1500);
-/// Connections of the client.
+/// Connections of the client, for single events and for batches.
 const CONNECTIONS: usize = 32;
+const BATCH_CONNECTIONS: usize = 4;
 const PEER: &str = "bare axum route";
 
 fn main() -> ExitCode {
@@ -28,11 +30,11 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return error.report(),
     };
-    let client = Client::new();
+    let client = HttpClient::new();
     let (edge, bare) = (Side::edge(), Side::bare());
     let mut bench = Bench::new("event");
 
-    let single = |side: &Side| client.closed_loop(side.event_url(), CONNECTIONS, RUN, bodies::event);
+    let single = |side: &Side| client.closed_loop(load(side, CONNECTIONS, event));
     let (value, peer_value) = openclaw_benchkit::paired(RUNS_MIN, || single(&edge), || single(&bare));
     bench.row(Row {
         case: "single events, 32 connections",
@@ -48,10 +50,9 @@ fn main() -> ExitCode {
     let mut latencies = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
     for _ in 0..RUNS_MIN {
         for (side, index) in [(&edge, 0), (&bare, 2)] {
-            let (p50_us, p99_us) =
-                client.open_loop(side.event_url(), CONNECTIONS, RUN, half_per_s, bodies::event);
-            latencies[index].push(p50_us);
-            latencies[index + 1].push(p99_us);
+            let met = client.open_loop(load(side, CONNECTIONS, event), half_per_s);
+            latencies[index].push(met.p50_us);
+            latencies[index + 1].push(met.p99_us);
         }
     }
     for (case, own, other) in [("p50 at half load", 0, 2), ("p99 at half load", 1, 3)] {
@@ -66,10 +67,9 @@ fn main() -> ExitCode {
         });
     }
 
-    let batch = |side: &Side| {
-        client.closed_loop(side.batch_url(), 4, RUN, bodies::batch) * bodies::BATCH_EVENTS as f64
-    };
-    let (value, peer_value) = openclaw_benchkit::paired(RUNS_MIN, || batch(&edge), || batch(&bare));
+    let batches =
+        |side: &Side| client.closed_loop(load(side, BATCH_CONNECTIONS, batch)) * bodies::BATCH_EVENTS as f64;
+    let (value, peer_value) = openclaw_benchkit::paired(RUNS_MIN, || batches(&edge), || batches(&bare));
     bench.row(Row {
         case: "batches of 1,000 events of 200 users",
         unit: "events/s",
@@ -80,4 +80,24 @@ fn main() -> ExitCode {
         better: Better::Higher,
     });
     bench.finish(&options)
+}
+
+fn load(side: &Side, connections: usize, request: fn(u64) -> Request<Full<Bytes>>) -> HttpLoad {
+    HttpLoad { address: side.address, connections, length: RUN, request, expected: StatusCode::OK }
+}
+
+fn event(number: u64) -> Request<Full<Bytes>> {
+    post("/api/v1/event", bodies::event(number))
+}
+
+fn batch(number: u64) -> Request<Full<Bytes>> {
+    post("/api/v1/events", bodies::batch(number))
+}
+
+fn post(path: &'static str, body: Bytes) -> Request<Full<Bytes>> {
+    Request::post(path)
+        .header("host", "127.0.0.1")
+        .header("content-type", "application/json")
+        .body(Full::new(body))
+        .expect("a request")
 }

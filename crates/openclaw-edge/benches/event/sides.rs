@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 
 /// A server with one thread of its own.
 pub(crate) struct Side {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Ends with the side.
     _runtime: Runtime,
 }
@@ -60,14 +60,6 @@ impl Side {
         let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket option"));
         runtime.spawn(async move { axum::serve(listener, routes).await });
         Self { address, _runtime: runtime }
-    }
-
-    pub(crate) fn event_url(&self) -> (SocketAddr, &'static str) {
-        (self.address, "/api/v1/event")
-    }
-
-    pub(crate) fn batch_url(&self) -> (SocketAddr, &'static str) {
-        (self.address, "/api/v1/events")
     }
 }
 

@@ -5,15 +5,14 @@
 //! intended send times. The sidecar runs as in production: recorder installed, events delivered to an edge.
 
 mod bare;
-mod client;
+mod requests;
 mod sides;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use openclaw_benchkit::{Bench, Better, Options, RUNS_MIN, Row, median};
+use openclaw_benchkit::{Bench, Better, HttpClient, HttpLoad, Options, RUNS_MIN, Row, median};
 
-use client::{Client, Load};
 use sides::{Proxy, Service};
 
 /// Length of one measurement.
@@ -31,19 +30,27 @@ fn main() -> ExitCode {
     };
     let service = Service::start();
     let (sidecar, bare) = (Proxy::sidecar(&service), Proxy::bare(&service));
-    let client = Client::new();
+    let client = HttpClient::new();
     let mut bench = Bench::new("sidecar");
-    for load in [Load::Get, Load::Post] {
-        measure(&mut bench, &client, load, [&sidecar, &bare]);
+    for (request, what) in [(requests::get as fn(u64) -> _, ""), (requests::post, " of POST with 1 KiB")] {
+        let loads = [&sidecar, &bare].map(|proxy| HttpLoad {
+            address: proxy.address,
+            connections: CONNECTIONS,
+            length: RUN,
+            request,
+            expected: hyper::StatusCode::OK,
+        });
+        measure(&mut bench, &client, loads, what);
     }
     bench.finish(&options)
 }
 
-fn measure(bench: &mut Bench, client: &Client, load: Load, [sidecar, bare]: [&Proxy; 2]) {
-    let closed = |proxy: &Proxy| client.closed_loop(proxy.address, CONNECTIONS, RUN, load);
+/// Adds the rows of one kind of request; `what` follows the name of each figure.
+fn measure(bench: &mut Bench, client: &HttpClient, [sidecar, bare]: [HttpLoad; 2], what: &str) {
+    let closed = |load| client.closed_loop(load);
     let (value, peer_value) = openclaw_benchkit::paired(RUNS_MIN, || closed(sidecar), || closed(bare));
     bench.row(Row {
-        case: load.named("throughput, 32 connections", "throughput of POST with 1 KiB, 32 connections"),
+        case: &format!("throughput{what}, {CONNECTIONS} connections"),
         unit: "requests/s",
         value,
         peer: PEER,
@@ -56,18 +63,14 @@ fn measure(bench: &mut Bench, client: &Client, load: Load, [sidecar, bare]: [&Pr
     for run in 0..RUNS_MIN {
         let order = if run % 2 == 0 { [0, 1] } else { [1, 0] };
         for side in order {
-            let proxy = [sidecar, bare][side];
-            let (p50_us, p99_us) = client.open_loop(proxy.address, CONNECTIONS, RUN, half_per_s, load);
-            p50[side].push(p50_us);
-            p99[side].push(p99_us);
+            let latencies = client.open_loop([sidecar, bare][side], half_per_s);
+            p50[side].push(latencies.p50_us);
+            p99[side].push(latencies.p99_us);
         }
     }
     let [value, peer_value] = p50.map(|mut runs| median(&mut runs));
     bench.row(Row {
-        case: load.named(
-            "p50 at half load, beyond the bare proxy's",
-            "p50 of POST at half load, beyond the bare proxy's",
-        ),
+        case: &format!("p50{what} at half load, beyond the bare proxy's"),
         unit: "us",
         value: (value - peer_value).max(0.0),
         peer: "budget",
@@ -76,10 +79,8 @@ fn measure(bench: &mut Bench, client: &Client, load: Load, [sidecar, bare]: [&Pr
         better: Better::Lower,
     });
     let [tail, peer_tail] = p99.map(|mut runs| median(&mut runs));
-    for (case, value, peer_value) in [
-        (load.named("p50 at half load", "p50 of POST at half load"), value, peer_value),
-        (load.named("p99 at half load", "p99 of POST at half load"), tail, peer_tail),
-    ] {
+    for (figure, value, peer_value) in [("p50", value, peer_value), ("p99", tail, peer_tail)] {
+        let case = &format!("{figure}{what} at half load");
         bench.row(Row { case, unit: "us", value, peer: PEER, peer_value, goal: None, better: Better::Lower });
     }
 }
