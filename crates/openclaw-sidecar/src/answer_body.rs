@@ -5,6 +5,7 @@
 //! for the whole.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,7 @@ pub(crate) struct AnswerBody {
     idle_max: Duration,
     timer: Option<Pin<Box<Sleep>>>,
     started: Instant,
-    meters: Meters,
+    meters: Arc<Meters>,
     /// Where latency is measured to the end.
     ending: Option<(Exchange, Outcome)>,
     _place: OwnedSemaphorePermit,
@@ -45,7 +46,7 @@ impl AnswerBody {
         incoming: Incoming,
         idle_max: Duration,
         started: Instant,
-        meters: Meters,
+        meters: Arc<Meters>,
         ending: Option<(Exchange, Outcome)>,
         place: OwnedSemaphorePermit,
     ) -> Self {

@@ -102,8 +102,8 @@ impl Upload {
     }
 }
 
-/// The body of a request; empty ones are not watched.
-#[derive(Debug)]
+/// The body of a request; empty ones are not watched. The default is none.
+#[derive(Debug, Default)]
 pub(crate) struct ClientBody {
     /// What was read ahead to find the key.
     read: VecDeque<Frame<Bytes>>,
@@ -128,11 +128,6 @@ impl ClientBody {
             timer: None,
         });
         Self { read: VecDeque::new(), rest }
-    }
-
-    /// No body.
-    pub(crate) fn empty() -> Self {
-        Self { read: VecDeque::new(), rest: None }
     }
 
     /// What can be seen of it from outside; `None` where it is empty.

@@ -19,7 +19,7 @@ use crate::metering::Meters;
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) admission: Arc<Admission>,
-    pub(crate) meters: Meters,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) started: Instant,
     pub(crate) arrival_ms: u64,
     pub(crate) user: UserId,

@@ -8,7 +8,7 @@ use openclaw_protocol::Outcome;
 use crate::upstream::UpstreamFailure;
 
 /// Handles made once.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Meters {
     accepted: Counter,
     failed: Counter,
@@ -26,7 +26,7 @@ pub(crate) struct Meters {
 }
 
 /// Answers that did not come, by reason.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Failures {
     full: Counter,
     unreachable: Counter,

@@ -75,8 +75,8 @@ struct Arrived<'s> {
     head: Parts,
     body: ClientBody,
     peer: SocketAddr,
-    /// The client's connection, where it can be taken over.
-    client: Option<OnUpgrade>,
+    /// The protocol that the client asks for, and its connection, which can then be taken over.
+    upgrade: Option<(HeaderValue, OnUpgrade)>,
     started: Instant,
     arrival_ms: u64,
 }
@@ -88,22 +88,23 @@ pub(crate) async fn answer(sidecar: &Inner, mut request: Request<Incoming>) -> R
     if request.method() == Method::CONNECT {
         return refusals::connect();
     }
-    let client = fields::upgrade(request.version(), request.headers())
-        .is_some()
-        .then(|| hyper::upgrade::on(&mut request));
+    let upgrade = fields::upgrade(request.version(), request.headers())
+        .map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
     let (head, body) = request.into_parts();
     let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map_or(sidecar.nobody(), |info| info.0);
     let body = ClientBody::new(body, rules.settings.client_idle);
-    let arrived = Arrived { sidecar, rules: &rules, head, body, peer, client, started, arrival_ms };
+    let mut arrived = Arrived { sidecar, rules: &rules, head, body, peer, upgrade, started, arrival_ms };
     match metered(&rules.settings.routes, &arrived.head.method, arrived.head.uri.path()) {
         Some(metered) => arrived.meter(metered).await,
         None => arrived.pass().await,
     }
 }
 
+/// Its methods borrow it: each future that owned it would hold half a kilobyte of its own, and a request's future is
+/// allocated whole.
 impl Arrived<'_> {
     /// Passes the request on unmetered.
-    async fn pass(self) -> Response {
+    async fn pass(&mut self) -> Response {
         let (sidecar, started) = (self.sidecar, self.started);
         sidecar.meters.passed.increment(1);
         match self.forward().await {
@@ -112,7 +113,7 @@ impl Arrived<'_> {
         }
     }
 
-    async fn meter(mut self, metered: &Metered) -> Response {
+    async fn meter(&mut self, metered: &Metered) -> Response {
         let (sidecar, settings) = (self.sidecar, &self.rules.settings);
         let mode = Mode::now(sidecar, settings.edge_away);
         let user = match self.rules.keys.find(&self.head, self.peer.ip(), &mut self.body).await {
@@ -178,7 +179,7 @@ impl Arrived<'_> {
 
     /// Passes an admitted request on, and sees to it that its end is counted.
     async fn exchange(
-        self,
+        &mut self,
         user: UserId,
         context: Context,
         metered: &Metered,
@@ -189,7 +190,7 @@ impl Arrived<'_> {
         let Admitted { in_flight, decision, foretold, tell } = admitted;
         let mut exchange = Exchange {
             admission: Arc::clone(&sidecar.admission),
-            meters: sidecar.meters.clone(),
+            meters: Arc::clone(&sidecar.meters),
             started: self.started,
             arrival_ms: self.arrival_ms,
             user,
@@ -237,43 +238,23 @@ impl Arrived<'_> {
         response
     }
 
-    /// Asks the service.
-    async fn forward(self) -> Result<Forwarded, UpstreamFailure> {
-        let Self { rules, mut head, body, peer, client, .. } = self;
-        let upgrade = fields::upgrade(head.version, &head.headers);
-        let target = rules.upstream.target(&head.uri).map_err(|_| UpstreamFailure::Target)?;
-        let additions = &rules.additions;
-        fields::forward_request(
-            &mut head.headers,
-            &head.uri,
-            head.version,
-            peer,
-            upgrade.as_ref(),
-            additions,
-        );
-        if rules.settings.connection.http2 {
-            // HTTP/2 names the host in its target.
-            head.headers.remove(header::HOST);
-        } else if !rules.settings.preserve_host {
-            head.headers.insert(header::HOST, rules.upstream.host.clone());
-        }
-        let mut request = Request::new(body);
-        *request.method_mut() = head.method;
-        *request.uri_mut() = target;
-        *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = head.headers;
+    /// Asks the service; what is passed on is taken out of the request.
+    async fn forward(&mut self) -> Result<Forwarded, UpstreamFailure> {
+        let rules = self.rules;
+        let upgrade = self.upgrade.take();
+        let request = self.next_hop(upgrade.as_ref().map(|(protocol, _)| protocol))?;
         let (mut response, place) = rules.upstream.send(request).await?;
         let version = response.version();
         let switched = (response.status() == StatusCode::SWITCHING_PROTOCOLS)
             .then(|| response.headers().get(header::UPGRADE).cloned());
-        fields::forward_response(response.headers_mut(), version, additions);
+        fields::forward_response(response.headers_mut(), version, &rules.additions);
         response.headers_mut().remove(MODE);
         response.headers_mut().remove(SHADOW);
         let mut forwarded =
             Forwarded { idle_max: rules.settings.connection.idle, response, place, tunnel: None };
         if let Some(protocol) = switched {
             // A service that changes protocols unasked is not one that can be understood.
-            let (Some(client), Some(protocol)) = (client, protocol) else {
+            let (Some((_, client)), Some(protocol)) = (upgrade, protocol) else {
                 return Err(UpstreamFailure::Broken);
             };
             let headers = forwarded.response.headers_mut();
@@ -282,6 +263,27 @@ impl Arrived<'_> {
             forwarded.tunnel = Some((client, rules.settings.connection.tunnel_idle));
         }
         Ok(forwarded)
+    }
+
+    /// The request as the service gets it.
+    fn next_hop(&mut self, upgrade: Option<&HeaderValue>) -> Result<Request<ClientBody>, UpstreamFailure> {
+        let Rules { upstream, settings, additions, .. } = self.rules;
+        let target = upstream.target(&self.head.uri).map_err(|_| UpstreamFailure::Target)?;
+        let mut headers = std::mem::take(&mut self.head.headers);
+        let (uri, version) = (&self.head.uri, self.head.version);
+        fields::forward_request(&mut headers, uri, version, self.peer, upgrade, additions);
+        if settings.connection.http2 {
+            // HTTP/2 names the host in its target.
+            headers.remove(header::HOST);
+        } else if !settings.preserve_host {
+            headers.insert(header::HOST, upstream.host.clone());
+        }
+        let mut request = Request::new(std::mem::take(&mut self.body));
+        *request.method_mut() = std::mem::take(&mut self.head.method);
+        *request.uri_mut() = target;
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = headers;
+        Ok(request)
     }
 }
 
@@ -314,7 +316,7 @@ impl Forwarded {
                 Body::empty()
             }
             None => {
-                let meters = sidecar.meters.clone();
+                let meters = Arc::clone(&sidecar.meters);
                 Body::new(AnswerBody::new(body, self.idle_max, started, meters, ending, self.place))
             }
         };

@@ -31,7 +31,7 @@ pub(crate) struct Inner {
     rules: RwLock<Arc<Rules>>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) has_edge: bool,
-    pub(crate) meters: Meters,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) tunnels: Tunnels,
     scheme: &'static str,
 }
@@ -63,7 +63,7 @@ impl Sidecar {
         scheme: &'static str,
     ) -> Result<Self, InvalidSettings> {
         let rules = Rules::new(settings, scheme, None)?;
-        let meters = Meters::new();
+        let meters = Arc::new(Meters::new());
         let tunnels = Tunnels::new(meters.tunnels.clone());
         let rules = RwLock::new(Arc::new(rules));
         Ok(Self(Arc::new(Inner { rules, admission, has_edge, meters, tunnels, scheme })))

@@ -9,8 +9,8 @@ use std::time::Duration;
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -95,21 +95,22 @@ impl Upstream {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| UpstreamFailure::Full)?;
         let upload = request.body().upload();
         let again = if upload.is_none() && is_idempotent(request.method()) { copy(&request) } else { None };
-        let mut sent = self.send_once(request, upload.as_deref()).await;
+        let mut sent = self.head(self.client.request(request), upload.as_deref()).await;
         // A kept connection may have been closed by the service as the request was on its way.
         if let (Err(UpstreamFailure::Broken), Some(again)) = (&sent, again) {
             tracing::debug!("the connection broke; an idempotent request is sent once more");
-            sent = self.send_once(again, None).await;
+            sent = self.head(self.client.request(again), None).await;
         }
         Ok((sent?, place))
     }
 
-    async fn send_once(
+    /// Waits for the head of an answer, as long as it may take.
+    async fn head(
         &self,
-        request: Request<ClientBody>,
+        response: ResponseFuture,
         upload: Option<&Upload>,
     ) -> Result<Response<Incoming>, UpstreamFailure> {
-        let mut response = pin!(self.client.request(request));
+        let mut response = pin!(response);
         let mut wait = self.settings.head_timeout;
         loop {
             match tokio::time::timeout(wait, response.as_mut()).await {
@@ -171,7 +172,7 @@ fn copy(request: &Request<ClientBody>) -> Option<Request<ClientBody>> {
     if request.headers().contains_key(http::header::UPGRADE) {
         return None;
     }
-    let mut copy = Request::new(ClientBody::empty());
+    let mut copy = Request::new(ClientBody::default());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.version_mut() = Version::HTTP_11;
