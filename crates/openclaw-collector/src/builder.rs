@@ -8,6 +8,7 @@ use openclaw_protocol::BucketPolicy;
 use crate::cycle::{Collector, StartError};
 use crate::settings::{CollectorSettings, EdgeTarget, InvalidEndpoint};
 use crate::spool::SpoolSettings;
+use crate::trust::{InvalidTrust, Trust};
 
 /// How long the edge may take to answer a batch: ten cycles, after which its answer is of no use.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -31,6 +32,9 @@ pub enum BuildError {
     /// The environment variable with the token is not set, or no text.
     #[error("the variable {0} is to hold the token for the edge, and does not")]
     TokenVariable(String),
+    /// The file of trusted certificates cannot be used.
+    #[error(transparent)]
+    Trust(#[from] InvalidTrust),
     /// It does not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -67,6 +71,7 @@ pub struct CollectorBuilder {
     settings: CollectorSettings,
     endpoint: Option<String>,
     token: Option<TokenSource>,
+    ca_file: Option<PathBuf>,
     timeout: Duration,
 }
 
@@ -75,7 +80,7 @@ impl Collector {
     /// share one capacity.
     pub fn builder(service: impl Into<String>) -> CollectorBuilder {
         let settings = CollectorSettings { service: service.into(), ..CollectorSettings::default() };
-        CollectorBuilder { settings, endpoint: None, token: None, timeout: TIMEOUT }
+        CollectorBuilder { settings, endpoint: None, token: None, ca_file: None, timeout: TIMEOUT }
     }
 }
 
@@ -95,6 +100,12 @@ impl CollectorBuilder {
     /// Sends what this environment variable holds as bearer token. It is never logged.
     pub fn token_variable(mut self, name: impl Into<String>) -> Self {
         self.token = Some(TokenSource::Variable(name.into()));
+        self
+    }
+
+    /// Believes the authorities in this file (PEM), besides the system's, where the edge is reached by `https://`.
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
         self
     }
 
@@ -133,11 +144,16 @@ impl CollectorBuilder {
     /// Starts it on the current tokio runtime; see [`Collector::start`].
     ///
     /// # Errors
-    /// [`BuildError`] where the endpoint, the token or the spool cannot be used.
+    /// [`BuildError`] where the endpoint, the token, the authorities or the spool cannot be used.
     pub fn start(mut self) -> Result<Collector, BuildError> {
         if let Some(endpoint) = &self.endpoint {
             let token = self.token.as_ref().map(TokenSource::read).transpose()?;
-            self.settings.edge = Some(EdgeTarget::new(endpoint, token, self.timeout)?);
+            let target = EdgeTarget::new(endpoint, token, self.timeout)?;
+            let trust = self.ca_file.as_deref().map(|file| Trust::system(Some(file))).transpose()?;
+            self.settings.edge = Some(match trust {
+                Some(trust) => target.trusting(trust),
+                None => target,
+            });
         }
         Ok(Collector::start(self.settings)?)
     }
@@ -188,6 +204,7 @@ mod tests {
             (edge().token_file(&empty), "holds no token"),
             (edge().token_file(folder.path().join("none")), "cannot be read"),
             (edge().token_variable("OPENCLAW_NO_SUCH_VARIABLE"), "OPENCLAW_NO_SUCH_VARIABLE is to hold"),
+            (edge().ca_file(&empty), "holds no certificate in PEM form"),
             (edge().spool(&empty), "making it failed"),
         ] {
             let reason = builder.start().unwrap_err().to_string();

@@ -31,6 +31,7 @@ use crate::outbox::Outbox;
 use crate::settings::CollectorSettings;
 use crate::spool::{Shelf, Spool, SpoolError};
 use crate::status::{CollectorStatus, ControlledBy};
+use crate::trust::InvalidTrust;
 
 /// Longest time that [`Collector::stop`] gives a task beyond what it needs: a service that ends must end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -122,9 +123,9 @@ struct Local {
 /// Why a collector does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The HTTP client cannot be built.
-    #[error("the collector's HTTP client cannot be built: {0}")]
-    Client(#[from] reqwest::Error),
+    /// The edge is to be reached by TLS, and nobody's certificate could be believed.
+    #[error(transparent)]
+    Trust(#[from] InvalidTrust),
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -136,7 +137,7 @@ impl Collector {
     /// It reads what an earlier process left in the spool, where there is one; that may take a moment.
     ///
     /// # Errors
-    /// [`StartError`] where the HTTP client cannot be built or the spool not be used.
+    /// [`StartError`] where nobody could be trusted or the spool not be used.
     pub fn start(settings: CollectorSettings) -> Result<Self, StartError> {
         let epoch = Clock::unix_ms();
         let nonce = RandomState::new().hash_one(epoch);

@@ -7,10 +7,14 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http_body_util::Full;
 use openclaw_protocol::{BatchAnswer, EventBatch, PolicyAnswer, RatingEvent};
-use reqwest::{Client, StatusCode, Url};
 
+use crate::http_client::{HttpClient, HttpError};
 use crate::settings::EdgeTarget;
+use crate::trust::InvalidTrust;
 
 /// Longest answer that is read, in bytes: so much in any case, which the overrides of ten thousand users fit in, and for
 /// each user or event it was asked about what the longest id, written with escapes, or the reason for a rejection may
@@ -19,6 +23,8 @@ const ANSWER_BYTES_BASE: usize = 8 << 20;
 const ANSWER_BYTES_EACH: usize = 2 << 10;
 /// How much of what the edge wrote is shown to people, in characters.
 const SHOWN_CHARS_MAX: usize = 200;
+/// Connections to the edge that are kept.
+const CONNECTIONS_KEPT_MAX: usize = 4;
 /// How often an edge that knows no batches is asked again.
 const BATCHES_AGAIN_NS: u64 = 60_000_000_000;
 
@@ -77,25 +83,22 @@ impl DeliveryError {
 /// Posts to one edge.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    client: Client,
+    client: HttpClient,
     target: EdgeTarget,
+    authorization: Option<HeaderValue>,
     singles_only: AtomicBool,
     singles_since_ns: AtomicU64,
 }
 
 impl Delivery {
     /// # Errors
-    /// The HTTP client's error where it cannot be built.
-    pub(crate) fn new(target: EdgeTarget) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .timeout(target.timeout)
-            .pool_max_idle_per_host(4)
-            .tcp_nodelay(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
+    /// [`InvalidTrust`] where the edge is reached by TLS and nobody could be believed.
+    pub(crate) fn new(target: EdgeTarget) -> Result<Self, InvalidTrust> {
+        let trust = target.trust.as_ref();
+        let client = HttpClient::of_url(&target.event_url, trust, target.timeout, CONNECTIONS_KEPT_MAX)?;
         let singles_only = AtomicBool::new(target.batch_url.is_none());
-        Ok(Self { client, target, singles_only, singles_since_ns: AtomicU64::new(0) })
+        let authorization = target.token.as_deref().and_then(bearer);
+        Ok(Self { client, target, authorization, singles_only, singles_since_ns: AtomicU64::new(0) })
     }
 
     /// Where events go, for people.
@@ -117,16 +120,16 @@ impl Delivery {
         let body = serde_json::to_vec(batch).map_err(|error| unreadable(url, &error))?;
         let answer_bytes_max =
             ANSWER_BYTES_BASE + ANSWER_BYTES_EACH * (batch.users.len() + batch.events.len());
-        let (status, answer) = self.post(url, body, answer_bytes_max).await?;
-        if status == StatusCode::NOT_FOUND {
+        let answer = self.post(url, body, answer_bytes_max).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
             if !self.singles_only.swap(true, Relaxed) {
                 tracing::info!(%url, "the edge knows no batches; sending single events");
             }
             self.singles_since_ns.store(now_ns, Relaxed);
             return Ok(None);
         }
-        accepted(url, status, &answer)?;
-        let answer = serde_json::from_slice(&answer).map_err(|error| unreadable(url, &error))?;
+        let answer = accepted(url, &answer)?;
+        let answer = serde_json::from_slice(answer).map_err(|error| unreadable(url, &error))?;
         self.singles_only.store(false, Relaxed);
         Ok(Some(answer))
     }
@@ -135,62 +138,55 @@ impl Delivery {
     pub(crate) async fn post_single(&self, event: &RatingEvent) -> Result<PolicyAnswer, DeliveryError> {
         let url = &self.target.event_url;
         let body = serde_json::to_vec(event).map_err(|error| unreadable(url, &error))?;
-        let (status, answer) = self.post(url, body, ANSWER_BYTES_BASE).await?;
-        accepted(url, status, &answer)?;
-        serde_json::from_slice(&answer).map_err(|error| unreadable(url, &error))
+        let answer = self.post(url, body, ANSWER_BYTES_BASE).await?;
+        serde_json::from_slice(accepted(url, &answer)?).map_err(|error| unreadable(url, &error))
     }
 
     async fn post(
         &self,
-        url: &Url,
+        url: &Uri,
         body: Vec<u8>,
         answer_bytes_max: usize,
-    ) -> Result<(StatusCode, Bytes), DeliveryError> {
-        let unreachable = |error: reqwest::Error| DeliveryError::Unreachable {
-            url: url.to_string(),
-            reason: innermost(&error),
-        };
-        let mut request = self.client.post(url.clone()).header("content-type", "application/json").body(body);
-        if let Some(token) = &self.target.token {
-            request = request.bearer_auth(token);
+    ) -> Result<Response<Bytes>, DeliveryError> {
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = url.clone();
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
-        let mut response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if answer.len() + chunk.len() > answer_bytes_max {
-                return Err(unreadable(url, &format_args!("it is longer than {answer_bytes_max} bytes")));
+        self.client.send(request, answer_bytes_max).await.map_err(|error| match error {
+            HttpError::TooLong(_) => unreadable(url, &error),
+            HttpError::Late(_) | HttpError::Broken(_) => {
+                DeliveryError::Unreachable { url: url.to_string(), reason: shown(&error.to_string()) }
             }
-            answer.extend_from_slice(&chunk);
-        }
-        Ok((status, answer.into()))
+        })
     }
 }
 
-fn accepted(url: &Url, status: StatusCode, answer: &[u8]) -> Result<(), DeliveryError> {
+/// What `Authorization` says; `None` for a token that no header field can carry, which no edge could know either.
+fn bearer(token: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn accepted<'a>(url: &Uri, answer: &'a Response<Bytes>) -> Result<&'a [u8], DeliveryError> {
+    let (status, body) = (answer.status(), answer.body());
     if status.is_success() {
-        return Ok(());
+        return Ok(body);
     }
     // A character has at most four bytes: the rest of a long answer need not even be looked at.
-    let beginning = &answer[..answer.len().min(4 * SHOWN_CHARS_MAX)];
+    let beginning = &body[..body.len().min(4 * SHOWN_CHARS_MAX)];
     let detail = shown(&String::from_utf8_lossy(beginning));
     Err(DeliveryError::Refused { url: url.to_string(), status: status.as_u16(), detail })
 }
 
-fn unreadable(url: &Url, reason: &dyn std::fmt::Display) -> DeliveryError {
+fn unreadable(url: &Uri, reason: &dyn std::fmt::Display) -> DeliveryError {
     DeliveryError::Unreadable { url: url.to_string(), reason: shown(&reason.to_string()) }
 }
 
 /// The beginning of a text that the edge wrote, or that quotes it.
 pub(crate) fn shown(text: &str) -> String {
     text.chars().take(SHOWN_CHARS_MAX).collect()
-}
-
-/// The last source of an error is the one that says what happened ("connection refused").
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use http::Uri;
+use http::uri::{PathAndQuery, Scheme};
 use openclaw_controller::{Bounds, GuardLaw};
 use openclaw_protocol::BucketPolicy;
-use reqwest::Url;
 
 use crate::breaker::RetrySettings;
 use crate::spool::SpoolSettings;
+use crate::trust::Trust;
 
 /// Settings of a [`Collector`](crate::Collector).
 #[derive(Clone, Debug)]
@@ -76,16 +78,17 @@ impl Default for CollectorSettings {
 /// Where events go, and how.
 #[derive(Clone)]
 pub struct EdgeTarget {
-    pub(crate) event_url: Url,
-    pub(crate) batch_url: Option<Url>,
+    pub(crate) event_url: Uri,
+    pub(crate) batch_url: Option<Uri>,
     pub(crate) token: Option<String>,
     pub(crate) timeout: Duration,
+    pub(crate) trust: Option<Trust>,
 }
 
 impl std::fmt::Debug for EdgeTarget {
     // Without the token: settings are logged.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EdgeTarget").field("event_url", &self.event_url.as_str()).finish_non_exhaustive()
+        f.debug_struct("EdgeTarget").field("event_url", &self.event_url).finish_non_exhaustive()
     }
 }
 
@@ -100,31 +103,57 @@ pub struct InvalidEndpoint {
 }
 
 impl EdgeTarget {
-    /// The edge behind the single-event URL `endpoint` (the brief's `EVENT_ENDPOINT`). The batch URL is derived
-    /// from it: `…/event` becomes `…/events`; an endpoint that ends otherwise takes single events only.
+    /// The edge behind the single-event URL `endpoint` (the brief's `EVENT_ENDPOINT`), by HTTP or by TLS. The batch URL
+    /// is derived from it: `…/event` becomes `…/events`; an endpoint that ends otherwise takes single events only.
     ///
     /// # Errors
-    /// [`InvalidEndpoint`] where it is not an http URL.
+    /// [`InvalidEndpoint`] where it is no http or https URL.
     pub fn new(endpoint: &str, token: Option<String>, timeout: Duration) -> Result<Self, InvalidEndpoint> {
         let invalid = |reason: String| InvalidEndpoint { endpoint: endpoint.to_owned(), reason };
-        let event_url = Url::parse(endpoint).map_err(|error| invalid(error.to_string()))?;
-        if !event_url.username().is_empty() || event_url.password().is_some() {
+        if names_a_user(endpoint) {
             // URLs are logged; this one must not even be shown here.
             let (endpoint, reason) =
                 ("http://...@...".to_owned(), "a password in it would be logged; set a token");
             return Err(InvalidEndpoint { endpoint, reason: reason.to_owned() });
         }
-        if event_url.scheme() != "http" || event_url.host().is_none() {
-            return Err(invalid("it must begin with http:// and name a host".to_owned()));
+        let event_url: Uri =
+            endpoint.parse().map_err(|error: http::uri::InvalidUri| invalid(error.to_string()))?;
+        let is_http = [Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&event_url.scheme());
+        if !is_http || event_url.host().is_none_or(str::is_empty) {
+            return Err(invalid("it must begin with http:// or https:// and name a host".to_owned()));
         }
-        let mut batch_url = None;
-        if event_url.path().ends_with("/event") {
-            let mut url = event_url.clone();
-            url.set_path(&format!("{}s", event_url.path()));
-            batch_url = Some(url);
-        }
-        Ok(Self { event_url, batch_url, token, timeout })
+        let batch_url = batch_url(&event_url).map_err(|error| invalid(error.to_string()))?;
+        Ok(Self { event_url, batch_url, token, timeout, trust: None })
     }
+
+    /// Where single events go.
+    #[must_use]
+    pub fn event_url(&self) -> &Uri {
+        &self.event_url
+    }
+
+    /// The same, believing `trust` where it is reached by TLS. Without it the system's authorities are believed.
+    #[must_use]
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self { trust: Some(trust), ..self }
+    }
+}
+
+/// Whether a user stands before the host of this URL, if it is one.
+fn names_a_user(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+}
+
+/// Where batches go, where the edge takes any.
+fn batch_url(event_url: &Uri) -> Result<Option<Uri>, http::Error> {
+    if !event_url.path().ends_with("/event") {
+        return Ok(None);
+    }
+    let query = event_url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut parts = event_url.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(format!("{}s{query}", event_url.path()))?);
+    Ok(Some(Uri::from_parts(parts)?))
 }
 
 #[cfg(test)]
@@ -138,15 +167,19 @@ mod tests {
     #[test]
     fn the_batch_url_is_derived_from_the_event_url() {
         let found = target("http://edge-rl-service/api/v1/event").unwrap();
-        assert_eq!(found.batch_url.unwrap().as_str(), "http://edge-rl-service/api/v1/events");
+        assert_eq!(found.batch_url.unwrap(), "http://edge-rl-service/api/v1/events");
         assert!(target("http://edge/other").unwrap().batch_url.is_none());
     }
 
     #[test]
     fn a_password_in_the_url_is_refused_and_not_repeated() {
-        for endpoint in ["http://ann:secret@edge/api/v1/event", "http://secret@edge/api/v1/event"] {
+        for endpoint in [
+            "http://ann:secret@edge/api/v1/event",
+            "http://secret@edge/api/v1/event",
+            "https://ann:sec ret@edge/event",
+        ] {
             let reason = target(endpoint).unwrap_err().to_string();
-            assert!(reason.contains("set a token") && !reason.contains("secret"), "{reason}");
+            assert!(reason.contains("set a token") && !reason.contains("ret@"), "{reason}");
         }
     }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderValue};
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
+use openclaw_collector::{HttpClient, HttpError, InvalidTrust, Trust};
 use openclaw_protocol::{Context, Problem, ProblemKind};
-use reqwest::{Client, Url};
 
 /// Processing time that the backend reports, in ms.
 const WORK_MS: &str = "openclaw-work-ms";
@@ -18,6 +20,11 @@ const ITEMS: &str = "openclaw-items";
 const CLASS: &str = "openclaw-class";
 /// Dependencies that are read of one answer.
 const DEPENDENCIES_MAX: usize = 16;
+
+/// Connections to the backend that are kept.
+const CONNECTIONS_KEPT_MAX: usize = 1024;
+/// Longest answer that is read, in bytes; all that counts stands in its header fields.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// The name under which the backend's calls are counted.
 pub const BACKEND: &str = "backend";
@@ -50,8 +57,8 @@ impl Worked {
 /// A backend over HTTP.
 #[derive(Clone, Debug)]
 pub struct Backend {
-    client: Client,
-    url: Url,
+    client: HttpClient,
+    url: Uri,
 }
 
 /// Why a backend cannot be used.
@@ -65,29 +72,24 @@ pub enum InvalidBackend {
         /// What is wrong with it.
         reason: String,
     },
-    /// The HTTP client cannot be built.
-    #[error("the backend's HTTP client cannot be built: {0}")]
-    Client(#[from] reqwest::Error),
+    /// It is reached by TLS, and nobody's certificate could be believed.
+    #[error(transparent)]
+    Trust(#[from] InvalidTrust),
 }
 
 impl Backend {
-    /// The backend at `url`, which has `timeout` to answer.
+    /// The backend at `url`, which has `timeout` to answer. Where it is reached by TLS, `trust` is believed, or the
+    /// system's authorities.
     ///
     /// # Errors
-    /// [`InvalidBackend`] where `url` is not an http URL.
-    pub fn new(url: &str, timeout: Duration) -> Result<Self, InvalidBackend> {
+    /// [`InvalidBackend`] where `url` is no http or https URL, or nobody could be trusted.
+    pub fn new(url: &str, timeout: Duration, trust: Option<&Trust>) -> Result<Self, InvalidBackend> {
         let invalid = |reason: String| InvalidBackend::Url { url: url.to_owned(), reason };
-        let parsed = Url::parse(url).map_err(|error| invalid(error.to_string()))?;
-        if parsed.scheme() != "http" {
-            return Err(invalid("it must begin with http://".to_owned()));
+        let parsed: Uri = url.parse().map_err(|error: http::uri::InvalidUri| invalid(error.to_string()))?;
+        if ![Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&parsed.scheme()) {
+            return Err(invalid("it must begin with http:// or https://".to_owned()));
         }
-        let client = Client::builder()
-            .timeout(timeout)
-            .tcp_nodelay(true)
-            .pool_max_idle_per_host(1024)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
+        let client = HttpClient::of_url(&parsed, trust, timeout, CONNECTIONS_KEPT_MAX)?;
         Ok(Self { client, url: parsed })
     }
 
@@ -98,28 +100,29 @@ impl Backend {
             tracing::debug!(url = %self.url, %reason, "the backend failed");
             Problem::new(ProblemKind::DependencyFailed, format!("the backend did not do its part: {reason}"))
         };
-        let mut request = self.client.post(self.url.clone()).header(ITEMS, items);
+        let mut request = Request::new(Full::default());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.url.clone();
+        request.headers_mut().insert(ITEMS, HeaderValue::from(items));
         // A configured word that no header can carry leaves the header out.
         let class = HeaderValue::try_from(context.to_key()).ok().filter(|class| !class.is_empty());
         if let Some(class) = class {
-            request = request.header(CLASS, class);
+            request.headers_mut().insert(CLASS, class);
         }
-        let reply = request.send().await.map_err(|error| {
-            failed(if error.is_timeout() {
-                "it took too long".to_owned()
-            } else {
-                "it cannot be reached".to_owned()
+        let reply = self.client.send(request, ANSWER_BYTES_MAX).await.map_err(|error| {
+            failed(match error {
+                HttpError::Late(_) => "it took too long".to_owned(),
+                HttpError::TooLong(_) => "its answer is too long".to_owned(),
+                HttpError::Broken(reason) => {
+                    tracing::debug!(url = %self.url, %reason, "no answer from the backend");
+                    "it cannot be reached".to_owned()
+                }
             })
         })?;
-        let status = reply.status();
-        let worked = Worked::read(reply.headers(), began.elapsed());
-        // Read to its end, so that the connection can serve again.
-        let drained = reply.bytes().await;
-        if !status.is_success() {
-            return Err(failed(format!("it answered {}", status.as_u16())));
+        if !reply.status().is_success() {
+            return Err(failed(format!("it answered {}", reply.status().as_u16())));
         }
-        drained.map_err(|_| failed("its answer broke off".to_owned()))?;
-        Ok(worked)
+        Ok(Worked::read(reply.headers(), began.elapsed()))
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod answer_body;
 mod client_body;
+mod connector;
 mod exchange;
 mod fields;
 mod forwarded;

@@ -30,6 +30,7 @@ pub(crate) struct Meters {
 pub(crate) struct Failures {
     full: Counter,
     unreachable: Counter,
+    untrusted: Counter,
     connect_timeout: Counter,
     head_timeout: Counter,
     broken: Counter,
@@ -41,6 +42,7 @@ impl Failures {
         match failure {
             UpstreamFailure::Full => &self.full,
             UpstreamFailure::Unreachable => &self.unreachable,
+            UpstreamFailure::Untrusted => &self.untrusted,
             UpstreamFailure::ConnectTimeout => &self.connect_timeout,
             UpstreamFailure::HeadTimeout => &self.head_timeout,
             UpstreamFailure::Broken => &self.broken,
@@ -69,6 +71,7 @@ impl Meters {
             failures: Failures {
                 full: failures("full"),
                 unreachable: failures("unreachable"),
+                untrusted: failures("untrusted"),
                 connect_timeout: failures("connect_timeout"),
                 head_timeout: failures("head_timeout"),
                 broken: failures("broken"),

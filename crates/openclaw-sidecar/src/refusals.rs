@@ -99,6 +99,9 @@ pub(crate) fn upstream(failure: UpstreamFailure) -> Response {
             ProblemReply::from(problem).retry_after(PASSING)
         }
         UpstreamFailure::Unreachable => dependency(502, "the service behind cannot be reached"),
+        UpstreamFailure::Untrusted => {
+            dependency(502, "the service behind has no certificate that is trusted")
+        }
         UpstreamFailure::ConnectTimeout => dependency(504, "the service behind took too long to be reached"),
         UpstreamFailure::HeadTimeout => dependency(504, "the service behind took too long to answer"),
         UpstreamFailure::Broken => dependency(502, "the service behind broke off without an answer"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use openclaw_collector::Trust;
 use openclaw_protocol::ContextVocabulary;
 
 use crate::fields::Telling;
@@ -13,7 +14,7 @@ use crate::route::Route;
 /// Settings of a [`Sidecar`](crate::Sidecar).
 #[derive(Clone, Debug)]
 pub struct SidecarSettings {
-    /// The service behind: scheme `http`, host and port.
+    /// The service behind: scheme `http` or `https`, host and port.
     pub upstream: http::Uri,
     /// How the service is reached.
     pub connection: UpstreamSettings,
@@ -52,10 +53,12 @@ pub struct SidecarSettings {
 }
 
 /// How the service is reached. A change makes a new pool of connections.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UpstreamSettings {
-    /// HTTP/2 without TLS, by prior knowledge; else HTTP/1.1.
+    /// HTTP/2, without TLS by prior knowledge and with it by ALPN; else HTTP/1.1.
     pub http2: bool,
+    /// Whom to believe where the service is reached by TLS; the system's authorities without it.
+    pub trust: Option<Trust>,
     /// Time for a connection to be made.
     pub connect_timeout: Duration,
     /// Time for the head of an answer, once the service has the whole request; its silence while it is still being
@@ -77,6 +80,7 @@ impl Default for UpstreamSettings {
     fn default() -> Self {
         Self {
             http2: false,
+            trust: None,
             connect_timeout: Duration::from_secs(2),
             head_timeout: Duration::from_secs(30),
             idle: Duration::from_secs(60),

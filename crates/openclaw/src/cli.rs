@@ -300,9 +300,19 @@ pub(crate) struct StatusArgs {
     /// Bearer token of a reader
     #[arg(long, value_name = "TOKEN", env = "OPENCLAW_STATUS_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
     /// Prints the answer as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Whom to believe where a listener is reached by `https://`.
+#[derive(Args, Debug)]
+pub(crate) struct TrustArgs {
+    /// Authorities that are believed besides the system's, PEM, where the URL begins with https
+    #[arg(long, value_name = "FILE", env = "OPENCLAW_TLS_CA_FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,6 +20,8 @@ mod sidecar;
 mod stopping;
 #[expect(dead_code, reason = "every test program uses its own part of it")]
 mod support;
+#[path = "operations/tls.rs"]
+mod tls;
 #[path = "operations/transfer.rs"]
 mod transfer;
 

@@ -17,7 +17,7 @@ const LAYERS: &[(u8, &[&str])] = &[
 ];
 
 /// Support for tests and benchmarks: beside the layers, a dev-dependency only, and without a dependency on them.
-const SUPPORT: &[&str] = &["benchkit", "pgserver", "powerloss", "powerloss-preload"];
+const SUPPORT: &[&str] = &["benchkit", "pgserver", "powerloss", "powerloss-preload", "testca"];
 
 /// The highest layer that is pure: no sockets, clocks, environment, threads or unseeded randomness.
 pub(super) const PURE_MAX: u8 = 1;

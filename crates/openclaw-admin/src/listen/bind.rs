@@ -4,9 +4,11 @@ use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 
+use super::tls::Acceptor;
 use crate::access::{AccessPolicy, Role, Roles};
 
 /// Connections that the kernel holds until they are accepted.
@@ -36,6 +38,8 @@ pub struct Exposure {
     pub cert_file: Option<PathBuf>,
     /// The certificate's private key, PEM.
     pub key_file: Option<PathBuf>,
+    /// How often the two files are looked at for changes, which are taken over; zero for never.
+    pub watch_interval: Duration,
     /// The operator takes responsibility for listeners without tokens, or without the TLS they began to set up.
     pub insecure: bool,
 }
@@ -46,8 +50,7 @@ pub struct BoundListener {
     pub(super) name: &'static str,
     pub(super) listener: TcpListener,
     pub(super) address: SocketAddr,
-    #[cfg(feature = "tls")]
-    pub(super) tls: Option<super::tls::Acceptor>,
+    pub(super) tls: Option<Acceptor>,
 }
 
 impl BoundListener {
@@ -60,11 +63,7 @@ impl BoundListener {
     /// `http` or `https`.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
-        #[cfg(feature = "tls")]
-        if self.tls.is_some() {
-            return "https";
-        }
-        "http"
+        if self.tls.is_some() { "https" } else { "http" }
     }
 }
 
@@ -142,27 +141,12 @@ pub enum ListenError {
 /// up by halves or wrongly.
 pub fn bind(endpoint: &Endpoint, exposure: &Exposure) -> Result<BoundListener, ListenError> {
     check_exposure(endpoint, exposure)?;
-    let tls_files = tls_files(exposure)?;
-    #[cfg(feature = "tls")]
-    let tls = tls_files.map(|(cert, key)| super::tls::Acceptor::from_files(cert, key)).transpose()?;
-    #[cfg(not(feature = "tls"))]
-    if tls_files.is_some() {
-        return Err(ListenError::Tls {
-            reason:
-                "this binary was built without the cargo feature `tls`; build it in, or unset tls.certFile \
-                     and tls.keyFile"
-                    .to_owned(),
-        });
-    }
+    let tls = tls_files(exposure)?
+        .map(|(cert, key)| Acceptor::from_files(cert, key, exposure.watch_interval))
+        .transpose()?;
     let listener = open(endpoint.address).map_err(|error| explain(endpoint, error))?;
     let address = listener.local_addr().map_err(|error| explain(endpoint, error))?;
-    Ok(BoundListener {
-        name: endpoint.name,
-        listener,
-        address,
-        #[cfg(feature = "tls")]
-        tls,
-    })
+    Ok(BoundListener { name: endpoint.name, listener, address, tls })
 }
 
 /// The rule by which [`bind`] refuses to let other machines in; public so that a check of the configuration

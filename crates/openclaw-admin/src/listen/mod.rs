@@ -7,7 +7,6 @@
 mod bind;
 mod converse;
 mod serve;
-#[cfg(feature = "tls")]
 mod tls;
 
 pub use bind::{BoundListener, Endpoint, Exposure, ListenError, bind, check_exposure};
@@ -18,6 +17,7 @@ const CONNECTIONS_TOTAL: &str = "openclaw_listener_connections_total";
 const FULL_TOTAL: &str = "openclaw_listener_full_total";
 const ACCEPT_FAILURES_TOTAL: &str = "openclaw_listener_accept_failures_total";
 const HANDSHAKE_FAILURES_TOTAL: &str = "openclaw_listener_handshake_failures_total";
+const CERTIFICATES_TOTAL: &str = "openclaw_listener_certificates_total";
 pub(crate) const PANICS_TOTAL: &str = "openclaw_listener_panics_total";
 
 /// Describes what listeners measure.
@@ -39,6 +39,11 @@ pub fn describe_metrics() {
         HANDSHAKE_FAILURES_TOTAL,
         Unit::Count,
         "TLS handshakes that failed or took too long, by listener."
+    );
+    describe_counter!(
+        CERTIFICATES_TOTAL,
+        Unit::Count,
+        "Times that a listener's certificate files had changed, by listener and result (taken or refused)."
     );
     describe_counter!(PANICS_TOTAL, Unit::Count, "Requests whose handler panicked; each one is a bug.");
 }

@@ -16,6 +16,7 @@ use tower::Service;
 
 use super::BoundListener;
 use super::converse::converse;
+use super::tls::Acceptor;
 use crate::shutdown::{Phase, Shutdown};
 
 /// How long to leave the kernel alone after it refused a connection, usually for want of file descriptors.
@@ -79,10 +80,18 @@ where
     let permits = Arc::new(Semaphore::new(connections_max as usize));
     // This listener's own phase: it aborts its connections after `stop_timeout` also where the process waits.
     let phase = watch::Sender::new(Phase::Running);
-    let server = Server { service, limits, phase: phase.clone(), meters: Meters::of(name) };
+    let tls = listener.tls.as_ref().map(|tls| tls.speaking(limits.protocols));
+    let server = Server { service, limits, tls, phase: phase.clone(), meters: Meters::of(name) };
+    let following = async {
+        match &listener.tls {
+            Some(tls) => tls.follow_files(name).await,
+            None => std::future::pending().await,
+        }
+    };
 
     tokio::select! {
         () = server.accept_all(&listener, &permits) => {}
+        () = following => {}
         () = shutdown.stopping() => {}
     }
     // The port is free, and new connections are refused, from here on.
@@ -99,6 +108,7 @@ where
 struct Server<S> {
     service: S,
     limits: ServeLimits,
+    tls: Option<Acceptor>,
     phase: watch::Sender<Phase>,
     meters: Meters,
 }
@@ -109,7 +119,6 @@ struct Meters {
     accepted: Counter,
     full: Counter,
     accept_failures: Counter,
-    #[cfg(feature = "tls")]
     handshake_failures: Counter,
 }
 
@@ -120,7 +129,6 @@ impl Meters {
             accepted: metrics::counter!(super::CONNECTIONS_TOTAL, "listener" => listener),
             full: metrics::counter!(super::FULL_TOTAL, "listener" => listener),
             accept_failures: metrics::counter!(super::ACCEPT_FAILURES_TOTAL, "listener" => listener),
-            #[cfg(feature = "tls")]
             handshake_failures: metrics::counter!(super::HANDSHAKE_FAILURES_TOTAL, "listener" => listener),
         }
     }
@@ -149,7 +157,7 @@ where
                 }
             };
             match listener.listener.accept().await {
-                Ok((stream, peer)) => self.start(listener, stream, peer, permit),
+                Ok((stream, peer)) => self.start(stream, peer, permit),
                 Err(error) if is_peers_fault(&error) => {}
                 Err(error) => {
                     self.meters.accept_failures.increment(1);
@@ -169,13 +177,7 @@ where
         }
     }
 
-    fn start(
-        &self,
-        listener: &BoundListener,
-        stream: TcpStream,
-        peer: SocketAddr,
-        permit: OwnedSemaphorePermit,
-    ) {
+    fn start(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
         // Replies are small and whole: waiting to fill a segment would only add to their latency. A peer
         // that is gone already shows in the first read.
         let _ = stream.set_nodelay(true);
@@ -184,24 +186,19 @@ where
         let limits = self.limits.clone();
         let phases = self.phase.subscribe();
         let meters = self.meters.clone();
-        #[cfg(feature = "tls")]
-        let tls = listener.tls.as_ref().map(|tls| tls.speaking(limits.protocols));
-        #[cfg(not(feature = "tls"))]
-        let _ = listener;
+        let tls = self.tls.clone();
         tokio::spawn(async move {
             let _open = Open::new(meters.open.clone(), permit);
-            #[cfg(feature = "tls")]
-            if let Some(tls) = tls {
-                match tls.accept(stream, limits.header_timeout).await {
-                    Ok(stream) => converse(stream, peer, service, &limits, phases).await,
-                    Err(error) => {
-                        meters.handshake_failures.increment(1);
-                        tracing::debug!(%peer, %error, "TLS handshake failed");
-                    }
+            let Some(tls) = tls else {
+                return converse(stream, peer, service, &limits, phases).await;
+            };
+            match tls.accept(stream, limits.header_timeout).await {
+                Ok(stream) => converse(stream, peer, service, &limits, phases).await,
+                Err(error) => {
+                    meters.handshake_failures.increment(1);
+                    tracing::debug!(%peer, %error, "TLS handshake failed");
                 }
-                return;
             }
-            converse(stream, peer, service, &limits, phases).await;
         });
     }
 

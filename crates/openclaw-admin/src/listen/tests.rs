@@ -1,6 +1,5 @@
 //! Real sockets on loopback: what a listener refuses, bears and lets finish.
 
-#[cfg(feature = "tls")]
 mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -17,6 +17,7 @@ mod edge_double;
 mod good_edge;
 mod shutdown;
 mod spooling;
+mod tls;
 
 use edge_double::{EdgeDouble, Mode, raw_edge};
 

@@ -117,7 +117,7 @@ async fn backend_double(fields: &'static str) -> (Backend, tokio::task::JoinHand
         stream.write_all(answer.as_bytes()).await.unwrap();
         String::from_utf8(head).unwrap()
     });
-    (Backend::new(&url, Duration::from_secs(10)).unwrap(), served)
+    (Backend::new(&url, Duration::from_secs(10), None).unwrap(), served)
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ impl HeldBackend {
     async fn new() -> (Self, Backend) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/work", listener.local_addr().unwrap());
-        (Self { listener }, Backend::new(&url, PATIENCE).unwrap())
+        (Self { listener }, Backend::new(&url, PATIENCE, None).unwrap())
     }
 
     /// Waits for the service's next call.

@@ -62,7 +62,7 @@ async fn requests_under_way_end_with_the_service_they_began_with() {
 async fn settings_that_cannot_be_used_change_nothing() {
     let stage = Stage::before(fine().await).await;
     let mut settings = stage.settings.clone();
-    settings.upstream = "https://127.0.0.1:1".parse().unwrap();
+    settings.upstream = "ftp://127.0.0.1:1".parse().unwrap();
     settings.shadow = true;
     let reason = stage.sidecar.reload(settings).unwrap_err().to_string();
     assert!(reason.contains("http://"), "{reason}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::parse_duration;
+use super::{TrustArgs, parse_duration};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LimitsCommand {
@@ -52,6 +52,8 @@ pub(crate) struct EdgeApiArgs {
     /// Bearer token of an admin; to look, a reader's will do
     #[arg(long, value_name = "TOKEN", env = "OPENCLAW_LIMITS_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
     /// Prints the answer as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,11 +1,13 @@
 //! `openclaw limits`: the operator's overrides of users' limits, over the edge's API.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
-use reqwest::{Client, Method, Url};
+use http::Method;
+use reqwest::Url;
 use serde_json::{Map, Value, json};
 
+use super::asking::Question;
 use crate::cli::{EdgeApiArgs, LimitsCommand, Pair, SetLimitsArgs};
 use crate::terminal::say;
 
@@ -80,19 +82,15 @@ async fn ask(edge: &EdgeApiArgs, method: Method, path: &[&str], body: Option<Val
         .pop_if_empty()
         .extend(["api", "v1"])
         .extend(path);
-    let client = Client::builder().timeout(Duration::from_secs(10)).no_proxy().build()?;
-    let mut request = client.request(method, url.clone());
-    if let Some(token) = &edge.token {
-        request = request.bearer_auth(token);
-    }
-    if let Some(body) = body {
-        request = request.header("content-type", "application/json").body(body.to_string());
-    }
-    let response = request.send().await.map_err(|_| {
-        anyhow!("nothing answers at {}; is the edge running, and is that its listener?", edge.url)
-    })?;
-    let status = response.status();
-    let body = response.bytes().await.context("the answer broke off")?;
+    let question = Question {
+        method,
+        url: url.as_str(),
+        token: edge.token.as_deref(),
+        trust: &edge.trust,
+        body,
+        hint: "is the edge running, and is that its listener?",
+    };
+    let (status, body) = question.ask().await?;
     let answer = match &body[..] {
         [] => Value::Null,
         body => {

@@ -1,5 +1,6 @@
 //! The commands. Each reads what it needs, builds a runtime of the right size, and ends with a sentence.
 
+mod asking;
 mod backend;
 mod configuration;
 mod evaluate;

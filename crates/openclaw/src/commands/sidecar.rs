@@ -9,7 +9,7 @@ use openclaw_admin::shutdown::Shutdown;
 use openclaw_sidecar::Sidecar;
 
 use crate::cli::SidecarArgs;
-use crate::compose::{self, Admin, ServeSidecar, sidecar_settings};
+use crate::compose::{self, Admin, Authorities, ServeSidecar, sidecar_settings};
 use crate::config::{Inputs, Loaded, load};
 use crate::terminal::say;
 
@@ -38,7 +38,8 @@ async fn serve(loaded: Loaded, inputs: Inputs) -> Result<()> {
     say(&format!("admin     {admin_url}"));
 
     let upkeep = tokio::spawn(exporter.upkeep(shutdown.clone()));
-    let reloads = Reloads { sidecar: sidecar.sidecar.clone(), inputs, loaded };
+    let authorities = sidecar.authorities.clone();
+    let reloads = Reloads { sidecar: sidecar.sidecar.clone(), authorities, inputs, loaded };
     tokio::select! {
         () = shutdown.stopping() => {}
         result = reloads.run() => result?,
@@ -55,6 +56,7 @@ async fn serve(loaded: Loaded, inputs: Inputs) -> Result<()> {
 /// Takes over what changes in the configuration.
 struct Reloads {
     sidecar: Sidecar,
+    authorities: Authorities,
     inputs: Inputs,
     loaded: Loaded,
 }
@@ -93,7 +95,7 @@ impl Reloads {
 
     fn reload(&mut self) {
         let taken = load(&self.inputs).map_err(anyhow::Error::from).and_then(|loaded| {
-            self.sidecar.reload(sidecar_settings(&loaded.config)?)?;
+            self.sidecar.reload(sidecar_settings(&loaded.config, &self.authorities)?)?;
             Ok(loaded)
         });
         match taken {

@@ -1,26 +1,26 @@
 //! `openclaw status`: one screen of what is live.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use http::Method;
 use serde_json::Value;
 
+use super::asking::Question;
 use crate::cli::StatusArgs;
 use crate::terminal::say;
 
 pub(super) async fn run(args: StatusArgs) -> Result<()> {
     let url = format!("{}/api/v1/status", args.url.trim_end_matches('/'));
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).no_proxy().build()?;
-    let mut request = client.get(&url);
-    if let Some(token) = &args.token {
-        request = request.bearer_auth(token);
-    }
-    let response = request.send().await.map_err(|_| {
-        anyhow::anyhow!("nothing answers at {url}; is OpenClaw running, and is that its admin listener?")
-    })?;
-    let status = response.status();
-    let body = response.bytes().await.context("the answer broke off")?;
+    let question = Question {
+        method: Method::GET,
+        url: &url,
+        token: args.token.as_deref(),
+        trust: &args.trust,
+        body: None,
+        hint: "is OpenClaw running, and is that its admin listener?",
+    };
+    let (status, body) = question.ask().await?;
     let answer: Value =
         serde_json::from_slice(&body).with_context(|| format!("{url} is no admin listener of OpenClaw"))?;
     if !status.is_success() {

@@ -2,6 +2,7 @@
 
 mod settings;
 mod sidecar;
+mod trust;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
@@ -25,6 +26,7 @@ pub(crate) use settings::rating_rules;
 use settings::{backend, collector_settings, edge_settings, rating_settings, store_settings};
 
 pub(crate) use sidecar::{ServeSidecar, sidecar_settings};
+pub(crate) use trust::Authorities;
 
 /// Which services a process runs.
 #[derive(Clone, Copy, Debug)]
@@ -121,9 +123,10 @@ impl ServeRating {
         let endpoint = Endpoint { flag: Some("--listen"), ..config.rating_endpoint() };
         let listener = bind(&endpoint, &config.exposure(access.clone()))?;
         let (address, scheme) = (listener.address(), listener.scheme());
-        let backend = backend(config)?;
+        let authorities = Authorities::of(config);
+        let backend = backend(config, &authorities)?;
         let store = open_store(config).await?;
-        let collector = Collector::start(collector_settings(config, event_endpoint)?)?;
+        let collector = Collector::start(collector_settings(config, event_endpoint, &authorities)?)?;
         let service =
             RatingService::new(rating_settings(config), store.clone(), collector.admission(), backend);
         let router = openclaw_rating::router(service.clone(), access);

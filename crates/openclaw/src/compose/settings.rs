@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use openclaw_collector::{CollectorSettings, EdgeTarget, RetrySettings, SpoolSettings};
+use openclaw_collector::{CollectorSettings, EdgeTarget, RetrySettings, SpoolSettings, Trust};
 use openclaw_controller::policy::LearnedPolicy;
 use openclaw_controller::{AimdSettings, Bounds, GuardLaw, LoopSettings};
 use openclaw_edge::{EdgeSettings, LimitsSettings, Tiers};
@@ -13,6 +13,7 @@ use openclaw_protocol::{BucketPolicy, ContextVocabulary, RatingRules, ScoreRange
 use openclaw_rating::{BACKEND, Backend, IdempotencySettings, RatingSettings, StreamSettings};
 use openclaw_store::{ScoreScale, StoreSettings};
 
+use super::trust::Authorities;
 use crate::config::Config;
 use crate::policies;
 
@@ -87,15 +88,24 @@ fn learned_policy(config: &Config) -> Result<Option<LearnedPolicy>> {
     Ok(Some(policy.with_context(|| format!("edge.policy: {} cannot serve", file.display()))?))
 }
 
-pub(super) fn collector_settings(config: &Config, endpoint: Option<String>) -> Result<CollectorSettings> {
+/// `endpoint` is the edge in this very process, where there is one.
+pub(super) fn collector_settings(
+    config: &Config,
+    endpoint: Option<String>,
+    authorities: &Authorities,
+) -> Result<CollectorSettings> {
     let token = config.collector.token.as_ref().map(|token| token.expose().to_owned());
     // A collector in the edge's own process needs no token of its own: any collector's will do.
     let token = token.or_else(|| {
         let own = config.access.collector_tokens.first();
         own.filter(|_| endpoint.is_some()).map(|token| token.expose().to_owned())
     });
+    // That edge shows the certificate that is configured here, made for whatever name others know this machine by.
+    let by_tls = endpoint.as_ref().filter(|url| url.starts_with("https://"));
+    let own = by_tls.and(config.tls.cert_file.as_deref());
+    let own = own.map(Trust::exactly).transpose().context("tls.certFile")?;
     let endpoint = endpoint.or_else(|| config.collector.event_endpoint.as_ref().map(ToString::to_string));
-    let edge = endpoint.map(|url| EdgeTarget::new(&url, token, config.collector.timeout)).transpose()?;
+    let edge = endpoint.map(|url| edge_target(config, &url, token, own, authorities)).transpose()?;
     Ok(CollectorSettings {
         service: config.collector.service.clone(),
         edge,
@@ -122,6 +132,24 @@ pub(super) fn collector_settings(config: &Config, endpoint: Option<String>) -> R
             sync: config.collector.spool_sync,
         }),
         drain: config.collector.drain,
+    })
+}
+
+fn edge_target(
+    config: &Config,
+    url: &str,
+    token: Option<String>,
+    own: Option<Trust>,
+    authorities: &Authorities,
+) -> Result<EdgeTarget> {
+    let target = EdgeTarget::new(url, token, config.collector.timeout)?;
+    let trust = match own {
+        Some(own) => Some(own),
+        None => authorities.for_url(target.event_url())?,
+    };
+    Ok(match trust {
+        Some(trust) => target.trusting(trust),
+        None => target,
     })
 }
 
@@ -170,9 +198,10 @@ pub(super) fn store_settings(config: &Config) -> Result<StoreSettings> {
     })
 }
 
-pub(super) fn backend(config: &Config) -> Result<Option<Backend>> {
-    let url = config.rating.backend_url.as_ref();
-    Ok(url.map(|url| Backend::new(&url.to_string(), config.rating.backend_timeout)).transpose()?)
+pub(super) fn backend(config: &Config, authorities: &Authorities) -> Result<Option<Backend>> {
+    let Some(url) = &config.rating.backend_url else { return Ok(None) };
+    let trust = authorities.for_url(url)?;
+    Ok(Some(Backend::new(&url.to_string(), config.rating.backend_timeout, trust.as_ref())?))
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

@@ -11,7 +11,7 @@ use openclaw_sidecar::{JwtRules, JwtSettings, Sidecar, SidecarSettings, Upstream
 use tokio::task::JoinHandle;
 
 use super::settings::{collector_settings, vocabulary};
-use super::{ended, reachable};
+use super::{Authorities, ended, reachable};
 use crate::config::Config;
 
 /// A running sidecar with its collector.
@@ -19,6 +19,7 @@ use crate::config::Config;
 pub(crate) struct ServeSidecar {
     pub(crate) sidecar: Sidecar,
     pub(crate) collector: Collector,
+    pub(crate) authorities: Authorities,
     address: SocketAddr,
     scheme: &'static str,
     shutdown: Shutdown,
@@ -31,13 +32,15 @@ impl ServeSidecar {
         let endpoint = Endpoint { flag: Some("--listen"), ..config.sidecar_endpoint() };
         let listener = bind(&endpoint, &config.exposure(access.clone()))?;
         let (address, scheme) = (listener.address(), listener.scheme());
-        let settings = collector_settings(config, None)?;
+        let authorities = Authorities::of(config);
+        let settings = collector_settings(config, None, &authorities)?;
         let has_edge = settings.edge.is_some();
-        let collector = Collector::start(settings).context("the collector's HTTP client cannot be built")?;
-        let sidecar = Sidecar::new(sidecar_settings(config)?, collector.admission(), has_edge, scheme)?;
+        let collector = Collector::start(settings)?;
+        let sidecar_settings = sidecar_settings(config, &authorities)?;
+        let sidecar = Sidecar::new(sidecar_settings, collector.admission(), has_edge, scheme)?;
         let limits = config.sidecar.serve_limits(config.shutdown.timeout);
         let task = tokio::spawn(serve(listener, sidecar.clone(), limits, shutdown.clone()));
-        Ok(Self { sidecar, collector, address, scheme, shutdown, task })
+        Ok(Self { sidecar, collector, authorities, address, scheme, shutdown, task })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -52,13 +55,14 @@ impl ServeSidecar {
     }
 }
 
-/// What can change while the sidecar runs.
-pub(crate) fn sidecar_settings(config: &Config) -> Result<SidecarSettings> {
+/// What can change while the sidecar runs. `authorities` are those that it began with.
+pub(crate) fn sidecar_settings(config: &Config, authorities: &Authorities) -> Result<SidecarSettings> {
     let keys = &config.sidecar;
     Ok(SidecarSettings {
         upstream: keys.upstream.clone(),
         connection: UpstreamSettings {
             http2: keys.upstream_http2,
+            trust: authorities.for_url(&keys.upstream)?,
             connect_timeout: keys.connect_timeout,
             head_timeout: keys.head_timeout,
             idle: keys.upstream_idle,

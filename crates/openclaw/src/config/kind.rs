@@ -14,7 +14,7 @@ use super::value::{DatabaseUrl, Number, Value};
 pub(super) enum Kind {
     /// Address and port.
     Socket,
-    /// A URL of a service without TLS.
+    /// A URL of a service, by HTTP or by TLS.
     Url,
     /// A length of time.
     Duration(Duration, Duration),
@@ -186,10 +186,8 @@ fn parse_bool(text: &str) -> Option<bool> {
 fn parse_url(text: &str) -> Result<Value, String> {
     let refused = |why: &str| format!("is {text:?}, {why}; needs {}", Kind::Url);
     let url: http::Uri = text.parse().map_err(|error| refused(&format!("which is no URL ({error})")))?;
-    match url.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(refused("but TLS to other services is left to a proxy beside this one")),
-        _ => return Err(refused("which does not begin with http://")),
+    if !matches!(url.scheme_str(), Some("http" | "https")) {
+        return Err(refused("which does not begin with http:// or https://"));
     }
     if url.authority().is_none_or(|authority| authority.host().is_empty() || authority.as_str().contains('@'))
     {

@@ -104,7 +104,8 @@ fn a_key_of_tokens_that_cannot_be_used_stops_it_with_every_other_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
     fs::write(&secret, "short").unwrap();
-    let mut command = process::command(["sidecar", "--upstream", "https://127.0.0.1:1", "--key", "jwt:sub"]);
+    let mut command =
+        process::command(["sidecar", "--upstream", "http://127.0.0.1:1/path", "--key", "jwt:sub"]);
     command.args(FREE_PORTS).args(["--set", &format!("sidecar.jwtKeyFile={}", secret.display())]);
     command.args(["--set", "sidecar.trustedProxies=10.0.0.1/8"]);
     let ended = process::run(command);

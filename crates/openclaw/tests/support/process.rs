@@ -94,7 +94,7 @@ pub(crate) fn try_start(command: Command) -> Result<Program, Ended> {
             Ok(line) => {
                 let mut words = line.split_whitespace();
                 let (Some(name), Some(url)) = (words.next(), words.next()) else { continue };
-                if !url.starts_with("http://") {
+                if !url.starts_with("http://") && !url.starts_with("https://") {
                     program.said.push(line);
                     continue;
                 }

@@ -56,12 +56,18 @@ section! {
 }
 
 section! {
-    /// TLS on all listeners.
+    /// TLS: on all listeners by certificate and key, and towards services whose URLs begin with https.
     TlsKeys {
-        /// Certificate chain in PEM form, off for none.
+        /// Certificate chain in PEM form, the listeners' own certificate first, off for listeners without TLS.
         cert_file: Option<PathBuf> = "tls.certFile", Kind::Path, "off";
         /// The certificate's private key in PEM form, off for none.
         key_file: Option<PathBuf> = "tls.keyFile", Kind::Path, "off";
+        /// How often the two files are looked at for changes, which are taken over without a restart, a duration, 0s for
+        /// never; a renewed certificate has days.
+        watch_interval: Duration = "tls.watchInterval", Kind::Duration(s(0), s(86_400)), "10s";
+        /// Certificates of authorities in PEM form that are believed, besides the system's, of the edge, the backend and
+        /// the sidecar's service where their URLs begin with https, off for none.
+        ca_file: Option<PathBuf> = "tls.caFile", Kind::Path, "off";
     }
 }
 
@@ -118,6 +124,7 @@ impl super::Config {
             access,
             cert_file: self.tls.cert_file.clone(),
             key_file: self.tls.key_file.clone(),
+            watch_interval: self.tls.watch_interval,
             insecure: self.access.insecure,
         }
     }

@@ -115,7 +115,7 @@ root! {
     admin: AdminKeys,
     /// Metrics.
     metrics: MetricsKeys,
-    /// TLS on all listeners.
+    /// TLS on all listeners, and towards other services.
     tls: TlsKeys,
     /// How the process stops.
     shutdown: ShutdownKeys,

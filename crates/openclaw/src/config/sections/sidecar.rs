@@ -18,7 +18,7 @@ section! {
         /// Address and port that clients use in place of the service's; loopback, so that nothing is exposed by
         /// accident.
         listen: SocketAddr = "sidecar.listen", Kind::Socket, "127.0.0.1:8090";
-        /// The service behind, without a path; the rating service's default, to try it out.
+        /// The service behind, without a path, by http or https; the rating service's default, to try it out.
         upstream: http::Uri = "sidecar.upstream", Kind::Url, "http://127.0.0.1:8080";
         /// Where a request says whose limit it counts against, tried in this order: header:NAME, path:/users/{user},
         /// jwt:CLAIM (verified), json:FIELD (in the body's beginning), peer (the client's address).
@@ -58,7 +58,7 @@ section! {
         jwt_issuer: Option<String> = "sidecar.jwtIssuer", Kind::Text, "off";
         /// Audience that tokens must name, off for any.
         jwt_audience: Option<String> = "sidecar.jwtAudience", Kind::Text, "off";
-        /// Whether the service speaks HTTP/2 without TLS, by prior knowledge; most speak HTTP/1.1.
+        /// Whether the service speaks HTTP/2, without TLS by prior knowledge and with it by ALPN; most speak HTTP/1.1.
         upstream_http2: bool = "sidecar.upstreamHttp2", Kind::Bool, "false";
         /// Time for a connection to the service, a duration; two seconds allow for one lost packet.
         connect_timeout: Duration = "sidecar.connectTimeout", Kind::Duration(ms(1), s(600)), "2s";

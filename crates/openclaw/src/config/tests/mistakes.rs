@@ -82,14 +82,14 @@ fn each_kind_says_what_it_needs() {
         ("context.regions = [\"eu\", \"eu\"]", "context.regions: holds \"eu\" twice"),
         ("context.regions = [\" \"]", "context.regions: holds an empty text"),
         (
-            "rating.backendUrl = \"https://backend\"",
-            "rating.backendUrl: is \"https://backend\", but TLS to other services is left to a proxy beside this \
-             one; needs a URL such as http://127.0.0.1:8081/path",
+            "rating.backendUrl = \"ftp://backend\"",
+            "rating.backendUrl: is \"ftp://backend\", which does not begin with http:// or https://; needs a URL such \
+             as http://127.0.0.1:8081/path",
         ),
         (
             "rating.backendUrl = \"backend:80\"",
-            "rating.backendUrl: is \"backend:80\", which does not begin with http://; needs a URL such as \
-             http://127.0.0.1:8081/path",
+            "rating.backendUrl: is \"backend:80\", which does not begin with http:// or https://; needs a URL such \
+             as http://127.0.0.1:8081/path",
         ),
         (
             "rating.backendUrl = \"http://me:word@backend\"",
