@@ -92,7 +92,7 @@ const LITTLE_GUARD: &[Parameter] = &[
     Parameter::even("lnStepMin", -3.0, -0.1, -2.0),
     Parameter::even("lnStepMax", 0.05, 2.0, 1.01),
     Parameter::even("guardShare", 0.1, 0.9, 0.36),
-    Parameter::log("bucketS", 0.1, 5.0, 1.34),
+    Parameter::log("bucketS", 0.1, 5.0, 1.8),
     Parameter::log("headroom", 1.0, 10.0, 5.0),
 ];
 

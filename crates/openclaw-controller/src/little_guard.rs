@@ -3,9 +3,9 @@
 //!
 //! Little's law gives the wait that the work in flight implies; the total admitted rate follows the throughput,
 //! scaled by how far that wait is from its goal. Dependencies have the same law on their own queues, and a class that
-//! spends the objective elsewhere has less time to wait. The first eight constants were tuned as hard as the learned
-//! policy in the prototypes that the controller's specification reports (SLO 200 ms), and scale with the SLO; the others
-//! were chosen on simulated training scenarios of all families.
+//! spends the objective elsewhere has less time to wait. The first eight constants but the bucket's were tuned as hard
+//! as the learned policy in the prototypes that the controller's specification reports (SLO 200 ms), and scale with the
+//! SLO; the others were chosen on simulated training scenarios of all families.
 //!
 //! Two things no law on a wait can see are watched beside it: whether requests come late all the same ([`Trim`]), and
 //! whether the base was measured while nobody waited ([`Probe`]).
@@ -72,7 +72,7 @@ impl Default for LittleGuardSettings {
             ln_step_min: -2.0,
             ln_step_max: 1.01,
             guard: 0.36,
-            bucket_s: 1.34,
+            bucket_s: 1.8,
             headroom: 5.0,
             late_fraction: 0.04,
             shrink_per_s: 0.5,
@@ -82,7 +82,7 @@ impl Default for LittleGuardSettings {
             probe_s: 1.0,
             probe_guard: 0.75,
             own_time: 0.5,
-            far_time: 0.5,
+            far_time: 0.8,
             scarce: 0.5,
             aware: true,
         }

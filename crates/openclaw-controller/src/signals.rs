@@ -14,6 +14,11 @@ pub(crate) const FAST_S: f64 = 0.25;
 pub(crate) const SLOW_S: f64 = 2.5;
 pub(crate) const PEAK_S: f64 = 30.0;
 
+/// Completions that must be missing from an interval for it to count as a standstill.
+const MISSING: f64 = 4.0;
+/// A standstill longer than this is no pause: the throughput then falls.
+const STANDSTILL_MAX_S: f64 = 1.0;
+
 /// Rates of one source, from its cumulative counters.
 #[derive(Clone, Debug)]
 pub struct Flow {
@@ -24,6 +29,8 @@ pub struct Flow {
     demand_fast: RateFilter,
     demand_slow: RateFilter,
     failed_fast: RateFilter,
+    /// For how long nothing has completed although something should have.
+    standstill_s: f64,
 }
 
 impl Flow {
@@ -38,11 +45,15 @@ impl Flow {
             demand_fast: RateFilter::new(FAST_S),
             demand_slow: RateFilter::new(SLOW_S),
             failed_fast: RateFilter::new(FAST_S),
+            standstill_s: 0.0,
         }
     }
 
     /// Takes the counters as they stand `interval_s` seconds after the last time. Returns the attempts made
     /// in between.
+    ///
+    /// While the service stands still its throughput is left as it was: a pause says nothing of how fast it works, and
+    /// feedback that comes late would have fewer admitted when the pause is long over.
     pub fn advance(&mut self, totals: Totals, interval_s: f64) -> u64 {
         let since = |now: u64, then: u64| now.saturating_sub(then) as f64;
         let completed = since(totals.completed, self.totals.completed);
@@ -50,8 +61,13 @@ impl Flow {
         let attempts = totals.attempts.saturating_sub(self.totals.attempts);
         let failed = since(totals.failed, self.totals.failed);
         let (fast, slow) = (new_share(interval_s, FAST_S), new_share(interval_s, SLOW_S));
-        self.throughput_fast.add_share(completed, interval_s, fast);
-        self.throughput_slow.add_share(completed, interval_s, slow);
+        let moves = completed > 0.0 || totals.accepted <= totals.completed.saturating_add(totals.failed);
+        self.standstill_s = if moves { 0.0 } else { self.standstill_s + interval_s };
+        let missing = self.throughput_fast.per_s() * interval_s > MISSING;
+        if moves || !missing || self.standstill_s > STANDSTILL_MAX_S {
+            self.throughput_fast.add_share(completed, interval_s, fast);
+            self.throughput_slow.add_share(completed, interval_s, slow);
+        }
         self.accepted_fast.add_share(accepted, interval_s, fast);
         self.demand_fast.add_share(attempts as f64, interval_s, fast);
         self.demand_slow.add_share(attempts as f64, interval_s, slow);
@@ -277,6 +293,29 @@ mod tests {
         assert!((base_after(0.02, 1) / 0.02 - 1.0).abs() < 0.03);
         assert!((base_after(0.15, 20) / 0.02 - 1.0).abs() < 0.03, "a queue does not raise the base at once");
         assert!((base_after(0.15, 12) / 0.15 - 1.0).abs() < 0.03, "a lasting change does");
+    }
+
+    #[test]
+    fn a_pause_leaves_the_throughput_as_it_was_and_a_longer_standstill_does_not() {
+        let mut flow = Flow::new(Totals::default());
+        flow.advance(Totals { accepted: 120, ..totals(100) }, 0.1);
+        let paused = |attempts| Totals { attempts, accepted: 120, completed: 100, ..Totals::default() };
+        let mut throughput_after = |ticks: u64| {
+            for tick in 0..ticks {
+                flow.advance(paused(200 + tick), 0.1);
+            }
+            flow.throughput_per_s().0
+        };
+        assert!((throughput_after(9) - 1000.0).abs() < 1e-9);
+        assert!(throughput_after(6) < 400.0, "not for ever");
+    }
+
+    #[test]
+    fn an_idle_service_completes_nothing_and_that_counts() {
+        let mut flow = Flow::new(Totals::default());
+        flow.advance(totals(100), 0.1);
+        flow.advance(totals(100), 0.1);
+        assert!(flow.throughput_per_s().0 < 700.0);
     }
 
     #[test]

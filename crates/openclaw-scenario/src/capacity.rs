@@ -95,6 +95,13 @@ impl CapacityTimeline {
         within(&self.pauses, at_s)
     }
 
+    /// When the workers go on: the end of the pause that reigns at `at_s`, or `at_s` itself where none does.
+    #[must_use]
+    pub fn resumes_s(&self, at_s: f64) -> f64 {
+        let next = self.pauses.get(self.pauses.partition_point(|span| span.end_s <= at_s));
+        next.filter(|span| span.contains(at_s)).map_or(at_s, |span| span.end_s)
+    }
+
     /// Fraction of the undisturbed capacity, 0 in a pause.
     #[must_use]
     pub fn level_at(&self, at_s: f64) -> f64 {

@@ -1,7 +1,8 @@
 //! The bound that controllers are measured by: an admission that knows demand and capacity at every instant.
 //!
-//! It sees every request at the moment it comes, what waits and works at every stage, and all changes of capacity to
-//! come, pauses included. What it does not know is how long a single request will work: it goes by distributions.
+//! It sees every request at the moment it comes, what waits and works at every stage, every change of capacity as it
+//! happens, and how long a pause that has begun will last ([`Present`] says why it knows no more of the future). What it
+//! does not know either is how long a single request will work: it goes by distributions.
 //! It admits whom max-min shares entitle, if the request will probably be in time, and fills what is left with
 //! anyone. How careful it is best to be depends on the scenario, so it plays each one with a few settings and keeps
 //! the best course.
@@ -9,8 +10,8 @@
 use std::sync::Arc;
 
 use crate::engine::{Admission, Ended, Engine, Inside};
-use crate::foresight::Foresight;
 use crate::lateness::{exceeds, residual};
+use crate::present::Present;
 use crate::run::Run;
 use crate::settings::SimSettings;
 use crate::world::World;
@@ -100,7 +101,6 @@ fn course(world: &Arc<World>, settings: &SimSettings, care: Care) -> Run {
 struct Oracle {
     slo_s: f64,
     care: Care,
-    stages: Vec<Foresight>,
     /// By user, work admitted that has not ended.
     under_way: Vec<f64>,
     /// By class and dependency, the fraction that calls it.
@@ -133,7 +133,6 @@ impl Oracle {
         Self {
             slo_s,
             care,
-            stages: world.stages.iter().map(Foresight::new).collect(),
             under_way: vec![0.0; world.ids.len()],
             call_fractions: (0..world.classes.len()).map(of_class).collect(),
             calls: vec![0.0; world.stages.len() - 1],
@@ -147,7 +146,8 @@ impl Oracle {
     fn start_s(&self, now_s: f64, stage: usize, more: f64, inside: &Inside<'_>) -> f64 {
         let (busy, queued) = inside.stages.load(stage);
         let told = &inside.world.stages[stage];
-        let workers = f64::from(told.timeline.workers_at(now_s));
+        let present = Present::of(told, now_s);
+        let workers = present.workers;
         let (busy, queued) = (busy as f64, queued as f64);
         if queued == 0.0 && busy + more < workers {
             return now_s;
@@ -158,7 +158,7 @@ impl Oracle {
         let too_many = 1.0 + (busy - workers).max(0.0);
         let idle = (workers - busy).max(0.0);
         let ahead = (queued + more - idle).max(0.0) + residual(told.service_time).min(1.0) * too_many;
-        self.stages[stage].done_s(now_s, ahead * mean_s)
+        present.done_s(now_s, ahead * mean_s)
     }
 
     fn forecast(&self, now_s: f64, class: usize, inside: &Inside<'_>) -> Forecast {
@@ -167,13 +167,14 @@ impl Oracle {
         let own = &world.stages[0];
         let (start_s, deadline_s) =
             (self.start_s(now_s, 0, 0.0, inside), now_s + self.slo_s - of_class.network_delay_s);
-        let factor = of_class.cost / self.stages[0].speed(start_s);
-        let left_s = self.stages[0].runs_s(start_s, deadline_s.max(start_s));
+        let present = Present::of(own, now_s);
+        let factor = of_class.cost / present.speed;
+        let left_s = present.runs_s(start_s, deadline_s);
         let work = || std::iter::once((own.service_time, factor));
-        let at_once = exceeds(self.stages[0].runs_s(now_s, deadline_s.max(now_s)), work());
+        let at_once = exceeds(present.runs_s(now_s, deadline_s), work());
         let mut late = exceeds(left_s, work());
 
-        let ends_s = self.stages[0].ends_s(start_s, own.service_time.mean_s() * factor);
+        let ends_s = present.ends_s(start_s, own.service_time.mean_s() * factor);
         let waits_s = self.add_calls(&mut late, class, (now_s, ends_s), (left_s, factor), inside);
         Forecast { wait_s: start_s - now_s + waits_s, late, late_by_waiting: late - at_once }
     }
@@ -198,7 +199,7 @@ impl Oracle {
             let on_their_way = (busy + queued) as f64 * self.calls[dependency];
             let taken_s = self.start_s(now_s, dependency + 1, on_their_way, inside).max(at_s);
             waits_s += taken_s - at_s;
-            let slowed = |stage: usize| 1.0 / self.stages[stage].speed(taken_s);
+            let slowed = |stage: usize| 1.0 / stages[stage].timeline.speed_at(now_s);
             at_s = taken_s + stages[dependency + 1].service_time.mean_s() * slowed(dependency + 1);
             let calls = (1..=dependency + 1).filter(|stage| self.call_fractions[class][stage - 1] > 0.0);
             let calls = calls.map(|stage| (stages[stage].service_time, slowed(stage)));

@@ -68,7 +68,7 @@ fn a_class_far_away_waits_less_and_so_do_all_a_little() {
     assert!((guards[1] - (0.02 + 0.36 * 0.10)).abs() < 1e-9, "{guards:?}");
     assert!((guards[2] - (0.02 + 0.36 * 0.16)).abs() < 1e-9, "{guards:?}");
     let law = LittleGuardSettings::default();
-    assert!((law.wait_goal_s(&seen) - (0.02 + 0.26 * 0.14)).abs() < 1e-9);
+    assert!((law.wait_goal_s(&seen) - (0.02 + 0.26 * 0.116)).abs() < 1e-9);
     let blind = LittleGuardSettings { aware: false, ..law };
     assert_eq!(blind.wait_goal_s(&seen), law.wait_goal_s(&near));
 }
