@@ -79,8 +79,8 @@ impl Admitted {
     /// [`PutError`].
     pub(crate) async fn store(&mut self, store: &Store) -> Result<Vec<Put>, PutError> {
         let ratings = self.ratings.iter().map(|rating| NewRating {
-            user_id: rating.user_id.to_string(),
-            item_id: rating.item_id.to_string(),
+            user_id: rating.user_id.clone().into(),
+            item_id: rating.item_id.clone().into(),
             score: rating.score,
             timestamp_ms: rating.timestamp,
         });

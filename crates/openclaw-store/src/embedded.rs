@@ -84,7 +84,7 @@ impl Commits for Arc<Embedded> {
         let mut totals = engine.totals()?;
         totals.apply(&staging.totals);
         if !staging.by_user.is_empty() {
-            let mut commit = engine.commit();
+            let mut commit = engine.commit(2 * staging.by_user.len() + staging.tallies.len());
             for Change { user_id, item_id, mark, .. } in &staging.by_user {
                 commit.put_mark(List::OfUser, user_id, item_id, *mark);
             }
@@ -110,7 +110,7 @@ impl Commits for Arc<Embedded> {
         let mut totals = engine.totals()?;
         totals.apply(&deletion.totals);
         if !marks.is_empty() {
-            let mut commit = engine.commit();
+            let mut commit = engine.commit(3 * marks.len());
             for (item_id, tally) in &deletion.tallies {
                 commit.remove_mark(user_id, item_id);
                 commit.put_tally(item_id, tally);
@@ -145,8 +145,8 @@ impl Commits for Arc<Embedded> {
 }
 
 impl Kept for Engine {
-    fn mark(&self, user_id: &str, item_id: &str) -> Result<Option<Mark>, ReadError> {
-        Engine::mark(self, user_id, item_id)
+    fn marks(&self, pairs: &[(&str, &str)]) -> Result<Vec<Option<Mark>>, ReadError> {
+        pairs.iter().map(|(user_id, item_id)| self.mark(user_id, item_id)).collect()
     }
 
     fn tally(&self, item_id: &str) -> Result<Option<Tally>, ReadError> {

@@ -5,9 +5,12 @@
 
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
+use fjall::compaction::Leveled;
 use fjall::{
     Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
 };
@@ -31,6 +34,10 @@ const WORKER_THREADS: usize = 1;
 
 /// How many full memtables of a keyspace may wait to be written out: below the 4 at which the engine waits.
 const SEALED_MAX: usize = 3;
+
+/// How many new tables of a keyspace are merged at a time, fixed when a store is created. The engine's own 4 merge the
+/// older ones with them twice as often; more make every look-up ask more tables.
+const MERGED_TABLES: u8 = 8;
 
 /// How many tables of a keyspace may wait to be merged: below the 30 at which the engine waits.
 const UNMERGED_MAX: usize = 24;
@@ -73,7 +80,11 @@ impl Engine {
             .cache_size(settings.cache_bytes)
             .worker_threads(WORKER_THREADS)
             .open()?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(settings.memtable_bytes);
+        let merging = Arc::new(Leveled::default().with_l0_threshold(MERGED_TABLES));
+        let options = || {
+            let options = KeyspaceCreateOptions::default().max_memtable_size(settings.memtable_bytes);
+            options.compaction_strategy(merging.clone())
+        };
         let keyspace = |name| database.keyspace(name, options);
         Ok(Self {
             by_user: keyspace("by_user")?,
@@ -232,10 +243,12 @@ impl Engine {
         parse_totals(snapshot.get(&self.meta, TOTALS_KEY)?.as_deref())
     }
 
-    /// Starts a commit, which is on disk when [`Commit::finish`] returns.
-    pub(crate) fn commit(&self) -> Commit<'_> {
+    /// Starts a commit of about so many records, which is on disk when [`Commit::finish`] returns.
+    pub(crate) fn commit(&self, records: usize) -> Commit<'_> {
         let (gate, changes) = self.top_lists.begin_commit();
-        let batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        // One more for the totals.
+        let batch = OwnedWriteBatch::with_capacity(self.database.clone(), records + 1);
+        let batch = batch.durability(Some(PersistMode::SyncData));
         Commit { engine: self, batch, changes, _gate: gate }
     }
 
@@ -250,7 +263,7 @@ impl Engine {
         while self.keyspaces().iter().any(behind) {
             // Writes nothing by itself; an error says that the engine takes no more writes.
             self.database.persist(PersistMode::Buffer)?;
-            std::thread::sleep(BEHIND_PAUSE);
+            thread::sleep(BEHIND_PAUSE);
         }
         Ok(())
     }

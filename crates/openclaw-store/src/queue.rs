@@ -4,6 +4,7 @@
 //! in one lock, so that one sync serves every caller.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -16,8 +17,8 @@ use crate::rating::Put;
 /// A checked rating on its way to the disk.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    pub(crate) user_id: String,
-    pub(crate) item_id: String,
+    pub(crate) user_id: Arc<str>,
+    pub(crate) item_id: Arc<str>,
     pub(crate) mark: Mark,
 }
 
@@ -165,8 +166,8 @@ mod tests {
 
     fn job(ratings: usize) -> Job {
         let incoming = || Incoming {
-            user_id: "u".to_owned(),
-            item_id: "i".to_owned(),
+            user_id: "u".into(),
+            item_id: "i".into(),
             mark: Mark { score: Micros(0), timestamp_ms: 0 },
         };
         let ratings = std::iter::repeat_with(incoming).take(ratings).collect();

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 /// Millionths per point of score.
 const MICROS_PER_POINT: f64 = 1e6;
@@ -17,13 +18,14 @@ pub const ID_BYTES_MAX: usize = 256;
 
 /// A rating as it arrives, already validated by whoever speaks to the client.
 ///
-/// The store checks ids and score again, because a bad one would damage its keys.
+/// The store checks ids and score again, because a bad one would damage its keys. Ids are shared: whoever has them
+/// already copies nothing, and the writer frees nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewRating {
     /// Who rates: 1 to [`ID_BYTES_MAX`] bytes.
-    pub user_id: String,
+    pub user_id: Arc<str>,
     /// What is rated: 1 to [`ID_BYTES_MAX`] bytes.
-    pub item_id: String,
+    pub item_id: Arc<str>,
     /// The score, within the store's [`ScoreScale`]; kept to a millionth.
     pub score: f64,
     /// When the user rated, in milliseconds since the Unix epoch.

@@ -28,9 +28,10 @@ pub(crate) struct RecentTallies {
 
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashMap<String, Tally>,
+    /// `None` where somebody took it.
+    young: HashMap<String, Option<Tally>>,
     young_bytes: usize,
-    old: HashMap<String, Tally>,
+    old: HashMap<String, Option<Tally>>,
 }
 
 impl Default for RecentTallies {
@@ -47,25 +48,27 @@ impl RecentTallies {
     /// Takes the tally out. Whoever took it puts it back once what it was changed to is on disk.
     pub(crate) fn take(&self, item_id: &str) -> Option<Tally> {
         let mut generations = self.generations.lock();
-        let Generations { young, young_bytes, old } = &mut *generations;
-        if let Some(tally) = young.remove(item_id) {
-            *young_bytes -= bytes(item_id, &tally);
-            return Some(tally);
+        match generations.young.get_mut(item_id) {
+            Some(tally) => tally.take(),
+            None => generations.old.remove(item_id).flatten(),
         }
-        old.remove(item_id)
     }
 
     /// Puts tallies in as they are on disk now.
     pub(crate) fn put_back<'a>(&self, tallies: impl Iterator<Item = (&'a str, Tally)>) {
         let mut generations = self.generations.lock();
         for (item_id, tally) in tallies {
+            if let Some(known) = generations.young.get_mut(item_id) {
+                *known = Some(tally);
+                continue;
+            }
             let bytes = bytes(item_id, &tally);
             if generations.young_bytes + bytes > self.bytes_max / 2 {
                 generations.old = std::mem::take(&mut generations.young);
                 generations.young_bytes = 0;
             }
             generations.young_bytes += bytes;
-            generations.young.insert(item_id.to_owned(), tally);
+            generations.young.insert(item_id.to_owned(), Some(tally));
         }
     }
 }
@@ -103,7 +106,7 @@ mod tests {
             recent.put_back([("hot", tally(7)), (&id, tally(number))].into_iter());
             let generations = recent.generations.lock();
             assert!(generations.young.len() + generations.old.len() <= 22);
-            let counted: usize = generations.young.iter().map(|(id, tally)| bytes(id, tally)).sum();
+            let counted: usize = generations.young.keys().map(|id| bytes(id, &tally(0))).sum();
             assert_eq!(generations.young_bytes, counted);
         }
         let cold = (0..1000).filter(|number| recent.take(&format!("cold-{number}")).is_some()).count();

@@ -18,8 +18,8 @@ use crate::tally::{Tally, TallyChange};
 
 /// What is kept at the moment, read for one commit.
 pub(crate) trait Kept {
-    /// The current rating of this pair.
-    fn mark(&self, user_id: &str, item_id: &str) -> Result<Option<Mark>, ReadError>;
+    /// The current ratings of these pairs of a user and an item, one for each, in their order.
+    fn marks(&self, pairs: &[(&str, &str)]) -> Result<Vec<Option<Mark>>, ReadError>;
     /// The tally of an item; `None` where it has none.
     fn tally(&self, item_id: &str) -> Result<Option<Tally>, ReadError>;
 }
@@ -79,10 +79,11 @@ impl<'a> Staging<'a> {
         let mut arrivals: Vec<Arrival<'a>> = jobs.iter().enumerate().flat_map(arrivals).collect();
         // Stable: ratings of one pair stay in the order of their arrival.
         arrivals.sort_by(Arrival::compare_pairs);
-        self.by_user.reserve_exact(arrivals.len());
-        for of_pair in arrivals.chunk_by(|a, b| a.compare_pairs(b).is_eq()) {
-            let Incoming { user_id, item_id, .. } = of_pair[0].rating;
-            let before = kept.mark(user_id, item_id)?;
+        let by_pair = || arrivals.chunk_by(|a, b| a.compare_pairs(b).is_eq());
+        let pairs: Vec<_> = by_pair().map(|of_pair| of_pair[0].pair()).collect();
+        let marks = kept.marks(&pairs)?;
+        self.by_user.reserve_exact(pairs.len());
+        for ((of_pair, (user_id, item_id)), before) in by_pair().zip(pairs).zip(marks) {
             let (mut current, mut changed) = (before, None);
             for Arrival { rating, batch, place } in of_pair {
                 if current.is_some_and(|current| current.timestamp_ms > rating.mark.timestamp_ms) {
@@ -132,10 +133,13 @@ impl Change<'_> {
     }
 }
 
-impl Arrival<'_> {
+impl<'a> Arrival<'a> {
+    fn pair(&self) -> (&'a str, &'a str) {
+        (&self.rating.user_id, &self.rating.item_id)
+    }
+
     fn compare_pairs(&self, other: &Self) -> Ordering {
-        let (one, two) = (self.rating, other.rating);
-        compare_pairs((&one.user_id, &one.item_id), (&two.user_id, &two.item_id))
+        compare_pairs(self.pair(), other.pair())
     }
 }
 

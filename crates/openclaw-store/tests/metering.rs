@@ -21,8 +21,8 @@ async fn stored_and_superseded_ratings_and_their_commits_are_counted_and_describ
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path(), StoreSettings::default()).unwrap();
     let rating = |user_id: &str, timestamp_ms| NewRating {
-        user_id: user_id.to_owned(),
-        item_id: "i".to_owned(),
+        user_id: user_id.into(),
+        item_id: "i".into(),
         score: 5.0,
         timestamp_ms,
     };

@@ -27,8 +27,8 @@ fn micros(score: f64) -> u64 {
 /// Few users, items and timestamps, so that everything collides with everything.
 fn rating() -> impl Strategy<Value = NewRating> {
     (0..4, 0..4, 0u32..=10_000_000, 0u64..6).prop_map(|(user, item, micros, timestamp_ms)| NewRating {
-        user_id: format!("u{user}"),
-        item_id: format!("i{item}"),
+        user_id: format!("u{user}").into(),
+        item_id: format!("i{item}").into(),
         score: f64::from(micros) / 1e6,
         timestamp_ms,
     })
@@ -42,7 +42,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn put_in_reference(reference: &mut Reference, rating: &NewRating) -> Put {
-    let pair = (rating.item_id.clone(), rating.user_id.clone());
+    let pair = (rating.item_id.to_string(), rating.user_id.to_string());
     match reference.get(&pair) {
         Some((_, current_ms)) if *current_ms > rating.timestamp_ms => Put::Superseded,
         _ => {

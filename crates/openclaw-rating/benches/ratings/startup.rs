@@ -41,8 +41,8 @@ pub(crate) fn after_a_crash_s(runs: usize) -> io::Result<f64> {
 fn rating(number: u64) -> NewRating {
     let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44;
     NewRating {
-        user_id: format!("user-{}", number % 100_000),
-        item_id: format!("item-{}", (number / 100_000) * 500 + number % 500),
+        user_id: format!("user-{}", number % 100_000).into(),
+        item_id: format!("item-{}", (number / 100_000) * 500 + number % 500).into(),
         score: (mixed % 21) as f64 / 2.0,
         timestamp_ms: 1_700_000_000_000 + number,
     }

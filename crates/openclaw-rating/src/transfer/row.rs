@@ -118,8 +118,12 @@ impl<R: BufRead> RowReader<R> {
                 let rating = Rating::parse(text, self.arrival_ms, &self.rules);
                 let Rating { user_id, item_id, score, timestamp, .. } =
                     rating.map_err(|problem| problem.detail)?;
-                let (user_id, item_id) = (user_id.to_string(), item_id.to_string());
-                Ok(NewRating { user_id, item_id, score, timestamp_ms: timestamp })
+                Ok(NewRating {
+                    user_id: user_id.into(),
+                    item_id: item_id.into(),
+                    score,
+                    timestamp_ms: timestamp,
+                })
             }
             Format::Csv => self.csv_rating(text),
             Format::MovieTweetings => {
@@ -159,15 +163,15 @@ impl<R: BufRead> RowReader<R> {
         score: &str,
         timestamp: Option<u64>,
     ) -> Result<NewRating, String> {
-        UserId::new(user).map_err(|error| format!("the user id {error}"))?;
-        ItemId::new(item).map_err(|error| format!("the item id {error}"))?;
+        let user_id = UserId::new(user).map_err(|error| format!("the user id {error}"))?.into();
+        let item_id = ItemId::new(item).map_err(|error| format!("the item id {error}"))?.into();
         let score: f64 = score.parse().map_err(|_| format!("the score {score:?} is not a number"))?;
         self.rules.scores.check(score)?;
         let timestamp_ms = timestamp.unwrap_or(self.arrival_ms);
         if timestamp_ms > self.arrival_ms.saturating_add(self.rules.future_tolerance_ms) {
             return Err(format!("the timestamp {timestamp_ms} ms lies in the future"));
         }
-        Ok(NewRating { user_id: user.to_owned(), item_id: item.to_owned(), score, timestamp_ms })
+        Ok(NewRating { user_id, item_id, score, timestamp_ms })
     }
 }
 

@@ -134,7 +134,7 @@ mod tests {
         let read = std::iter::from_fn(|| reader.next_row().unwrap());
         read.map(|row| match row {
             Row::Rating(NewRating { user_id, item_id, score, timestamp_ms }) => {
-                Rating { user_id, item_id, score, timestamp_ms }
+                Rating { user_id: user_id.to_string(), item_id: item_id.to_string(), score, timestamp_ms }
             }
             Row::Bad(bad) => panic!("{bad:?}"),
         })

@@ -79,8 +79,9 @@ struct Locked {
 }
 
 impl Kept for Locked {
-    fn mark(&self, user_id: &str, item_id: &str) -> Result<Option<Mark>, ReadError> {
-        Ok(self.marks.get(&pair_key(user_id, item_id)).copied())
+    fn marks(&self, pairs: &[(&str, &str)]) -> Result<Vec<Option<Mark>>, ReadError> {
+        let mark = |&(user_id, item_id): &(&str, &str)| self.marks.get(&pair_key(user_id, item_id)).copied();
+        Ok(pairs.iter().map(mark).collect())
     }
 
     fn tally(&self, item_id: &str) -> Result<Option<Tally>, ReadError> {

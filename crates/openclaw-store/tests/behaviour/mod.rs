@@ -49,7 +49,7 @@ pub(crate) use behaviour_suite;
 
 /// A rating in few words.
 pub(crate) fn rating(user_id: &str, item_id: &str, score: f64, timestamp_ms: u64) -> NewRating {
-    NewRating { user_id: user_id.to_owned(), item_id: item_id.to_owned(), score, timestamp_ms }
+    NewRating { user_id: user_id.into(), item_id: item_id.into(), score, timestamp_ms }
 }
 
 async fn score(store: &Store, user_id: &str, item_id: &str) -> Option<f64> {

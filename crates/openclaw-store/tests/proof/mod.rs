@@ -112,8 +112,8 @@ impl Proof {
         // About 750 bytes each, two records and a tally: some 56 MB of 64 MB.
         for batch in 0..25 {
             let rating = |number| NewRating {
-                user_id: format!("before-{batch}"),
-                item_id: format!("before-{:0>200}", number),
+                user_id: format!("before-{batch}").into(),
+                item_id: format!("before-{:0>200}", number).into(),
                 score: 5.0,
                 timestamp_ms: 1,
             };

@@ -60,8 +60,8 @@ async fn write_forever(store: Store, task: u64, first_timestamp_ms: u64) {
     for timestamp_ms in first_timestamp_ms + 1.. {
         let batch: Vec<_> = items_of(task, timestamp_ms)
             .map(|item_id| NewRating {
-                user_id: format!("user-{task}"),
-                item_id,
+                user_id: format!("user-{task}").into(),
+                item_id: item_id.into(),
                 score: score_at(timestamp_ms),
                 timestamp_ms,
             })

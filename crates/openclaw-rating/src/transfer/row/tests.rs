@@ -12,7 +12,7 @@ fn read(format: Format, text: &[u8]) -> Vec<Row> {
 }
 
 fn rating(user: &str, item: &str, score: f64, timestamp_ms: u64) -> Row {
-    Row::Rating(NewRating { user_id: user.to_owned(), item_id: item.to_owned(), score, timestamp_ms })
+    Row::Rating(NewRating { user_id: user.into(), item_id: item.into(), score, timestamp_ms })
 }
 
 #[track_caller]
