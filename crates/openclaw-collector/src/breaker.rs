@@ -12,15 +12,23 @@ use std::time::Duration;
 pub struct RetrySettings {
     /// Pause after the first failure.
     pub pause_min: Duration,
-    /// Longest pause; the edge's return is noticed within it.
+    /// Longest pause; the edge's return is noticed within it, unless the edge asked for longer.
     pub pause_max: Duration,
+    /// Longest that an edge may ask to be left alone (`Retry-After` with 429 or 503); then it is tried all the same, as
+    /// one that says a day is mistaken. Zero for not listening to it.
+    pub retry_after_max: Duration,
     /// Failures in a row that open the circuit.
     pub failures_to_open: u32,
 }
 
 impl Default for RetrySettings {
     fn default() -> Self {
-        Self { pause_min: Duration::from_millis(100), pause_max: Duration::from_secs(1), failures_to_open: 5 }
+        Self {
+            pause_min: Duration::from_millis(100),
+            pause_max: Duration::from_secs(1),
+            retry_after_max: Duration::from_secs(30),
+            failures_to_open: 5,
+        }
     }
 }
 
@@ -59,12 +67,14 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// The pause after one more failure; `jitter` is uniform in 0 to 1.
-    pub(crate) fn failed(&mut self, jitter: f64) -> Duration {
-        let RetrySettings { pause_min, pause_max, .. } = self.settings;
+    /// The pause after one more failure; `jitter` is uniform in 0 to 1. What the edge asked for comes first, and the
+    /// pause on top of it: never earlier than asked, nor all collectors at once.
+    pub(crate) fn failed(&mut self, jitter: f64, asked: Option<Duration>) -> Duration {
+        let RetrySettings { pause_min, pause_max, retry_after_max, .. } = self.settings;
         let whole = pause_min.saturating_mul(1 << self.failures.min(20)).min(pause_max);
         self.failures = self.failures.saturating_add(1);
-        whole.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
+        let asked = asked.unwrap_or_default().min(retry_after_max);
+        asked + whole.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
     }
 }
 
@@ -107,8 +117,9 @@ impl Breaker {
         (self.circuit, self.not_before_ns) = (Circuit::Closed, 0);
     }
 
-    pub(crate) fn failed(&mut self, now_ns: u64) {
-        let pause = self.backoff.failed(uniform(self.seed, self.failures_ever));
+    /// `asked` is how long the edge asked to be left alone.
+    pub(crate) fn failed(&mut self, now_ns: u64, asked: Option<Duration>) {
+        let pause = self.backoff.failed(uniform(self.seed, self.failures_ever), asked);
         self.failures_ever += 1;
         self.not_before_ns = now_ns.saturating_add(u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX));
         if self.circuit == Circuit::HalfOpen
@@ -145,15 +156,15 @@ mod tests {
         let mut now_ns = 0;
         for _ in 0..4 {
             assert_eq!(breaker.ask(now_ns), Send::All);
-            breaker.failed(now_ns);
+            breaker.failed(now_ns, None);
             assert_eq!((breaker.ask(now_ns), breaker.circuit()), (Send::Nothing, Circuit::Closed));
             now_ns += 1_000 * MS;
         }
-        breaker.failed(now_ns);
+        breaker.failed(now_ns, None);
         assert_eq!((breaker.ask(now_ns), breaker.circuit()), (Send::Nothing, Circuit::Open));
         now_ns += 1_000 * MS;
         assert_eq!((breaker.ask(now_ns), breaker.circuit()), (Send::Probe, Circuit::HalfOpen));
-        breaker.failed(now_ns);
+        breaker.failed(now_ns, None);
         assert_eq!((breaker.ask(now_ns), breaker.circuit()), (Send::Nothing, Circuit::Open));
         assert_eq!(breaker.ask(now_ns + 1_000 * MS), Send::Probe);
         breaker.succeeded();
@@ -164,7 +175,7 @@ mod tests {
     fn a_success_in_between_starts_the_count_over() {
         let mut breaker = breaker(1);
         for _ in 0..20 {
-            (0..4).for_each(|_| breaker.failed(0));
+            (0..4).for_each(|_| breaker.failed(0, None));
             breaker.succeeded();
         }
         assert_eq!(breaker.circuit(), Circuit::Closed);
@@ -176,7 +187,7 @@ mod tests {
             let mut breaker = breaker(seed);
             (0..6)
                 .map(|_| {
-                    breaker.failed(0);
+                    breaker.failed(0, None);
                     breaker.not_before_ns / MS
                 })
                 .collect::<Vec<_>>()
@@ -186,6 +197,25 @@ mod tests {
         }
         assert_eq!(pauses(7), pauses(7));
         assert_ne!(pauses(7), pauses(8));
+    }
+
+    #[test]
+    fn what_the_edge_asks_for_is_waited_out_and_no_longer_than_the_bound() {
+        let second = Duration::from_secs(1);
+        for (asked, waited_ms) in [(2 * second, 2_000), (3600 * second, 30_000), (Duration::ZERO, 0)] {
+            let mut breaker = breaker(3);
+            breaker.failed(5 * MS, Some(asked));
+            let earliest_ns = (5 + waited_ms + 50) * MS;
+            assert_eq!(breaker.ask(earliest_ns - MS), Send::Nothing, "{asked:?}");
+            assert_eq!(breaker.ask(earliest_ns + 50 * MS), Send::All, "{asked:?}");
+            breaker.succeeded();
+            breaker.failed(0, None);
+            assert_eq!(breaker.ask(100 * MS), Send::All, "what was asked once holds once");
+        }
+        let deaf = RetrySettings { retry_after_max: Duration::ZERO, ..RetrySettings::default() };
+        let mut breaker = Breaker::new(deaf, 3);
+        breaker.failed(0, Some(second));
+        assert_eq!(breaker.ask(100 * MS), Send::All);
     }
 
     proptest! {
@@ -200,7 +230,7 @@ mod tests {
                 let waited = (0..=1_000).find(|wait| breaker.ask(now_ns + wait * MS) != Send::Nothing);
                 prop_assert!(waited.is_some());
                 now_ns += waited.unwrap_or_default() * MS;
-                if succeeds { breaker.succeeded() } else { breaker.failed(now_ns) }
+                if succeeds { breaker.succeeded() } else { breaker.failed(now_ns, None) }
             }
         }
 

@@ -13,10 +13,14 @@ use serde_json::Value;
 use crate::admission::Admission;
 use crate::breaker::Backoff;
 use crate::counters::{Counters, Verdict};
+use crate::delivery::retry_after_field;
 
 use crate::outbox::Outbox;
 use crate::refusal::{RateLimitFields, bucket_problem, retry_after};
 use crate::settings::{CollectorSettings, EdgeTarget};
+
+/// When the cases' answers were made, by their field `Date`.
+const DATE: Option<&str> = Some("Sun, 06 Nov 1994 08:49:37 GMT");
 
 /// The cases of a file, of which there is at least one.
 pub(crate) fn cases(name: &str) -> Vec<Value> {
@@ -71,7 +75,9 @@ fn pauses_are_those_of_every_language() {
             }
             let jitter = step["failed"].as_f64().unwrap();
             let times = step["times"].as_u64().unwrap_or(1);
-            let pause = (0..times).map(|_| backoff.failed(jitter)).last().unwrap();
+            let asked =
+                step.get("retryAfter").and_then(|field| retry_after_field(field.as_str().unwrap(), DATE));
+            let pause = (0..times).map(|_| backoff.failed(jitter, asked)).last().unwrap();
             assert_eq!(pause.as_secs_f64() * 1e3, step["pauseMs"].as_f64().unwrap(), "{step}");
         }
     }

@@ -5,9 +5,10 @@
 //! sent again: the edge may see it twice, but never not at all.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use openclaw_protocol::{BatchAnswer, EventBatch, PolicyAnswer, RatingEvent};
@@ -48,6 +49,8 @@ pub enum DeliveryError {
         status: u16,
         /// The beginning of its answer.
         detail: String,
+        /// How long it asked to be left alone.
+        retry_after: Option<Duration>,
     },
     /// The edge's answer is not what the contract says.
     #[error("the edge at {url} answered with something else than policies: {reason}")]
@@ -63,6 +66,14 @@ impl DeliveryError {
     fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Refused { status, .. } => StatusCode::from_u16(*status).ok(),
+            Self::Unreachable { .. } | Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// How long the edge asked to be left alone.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
             Self::Unreachable { .. } | Self::Unreadable { .. } => None,
         }
     }
@@ -179,7 +190,28 @@ fn accepted<'a>(url: &Uri, answer: &'a Response<Bytes>) -> Result<&'a [u8], Deli
     // A character has at most four bytes: the rest of a long answer need not even be looked at.
     let beginning = &body[..body.len().min(4 * SHOWN_CHARS_MAX)];
     let detail = shown(&String::from_utf8_lossy(beginning));
-    Err(DeliveryError::Refused { url: url.to_string(), status: status.as_u16(), detail })
+    let retry_after = retry_after(answer);
+    Err(DeliveryError::Refused { url: url.to_string(), status: status.as_u16(), detail, retry_after })
+}
+
+/// How long an answer asks to be left alone, with the statuses that mean it (RFC 9110, section 10.2.3).
+fn retry_after(answer: &Response<Bytes>) -> Option<Duration> {
+    if ![StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&answer.status()) {
+        return None;
+    }
+    let text = |name| answer.headers().get(name)?.to_str().ok();
+    retry_after_field(text(RETRY_AFTER)?, text(DATE))
+}
+
+/// `Retry-After` in seconds, or as a date, which is compared with the answer's own: this machine's clock may be another.
+pub(crate) fn retry_after_field(field: &str, date: Option<&str>) -> Option<Duration> {
+    let field = field.trim();
+    if field.bytes().all(|byte| byte.is_ascii_digit()) && !field.is_empty() {
+        // What no number can hold is longer than any bound.
+        return Some(Duration::from_secs(field.parse().unwrap_or(u64::MAX)));
+    }
+    let (until, made) = (httpdate::parse_http_date(field).ok()?, httpdate::parse_http_date(date?).ok()?);
+    Some(until.duration_since(made).unwrap_or_default())
 }
 
 fn unreadable(url: &Uri, reason: &dyn std::fmt::Display) -> DeliveryError {

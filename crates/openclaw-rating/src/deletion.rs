@@ -28,8 +28,8 @@ struct DeletedBody {
 /// Deletes all ratings of a user, and answers once that is durable.
 ///
 /// Items' statistics are then as if the user had never rated. Ratings that arrive later are kept. Deleting again is
-/// harmless, and what to do after a failure. Events that the stream still holds, and remembered answers to keyed
-/// requests, pass with their own time.
+/// harmless, and what to do after a failure. The stream's ring holds these ratings no more, nor are answers to keyed requests
+/// that held them given again.
 #[utoipa::path(
     delete,
     path = "/users/{id}/ratings",
@@ -56,6 +56,7 @@ pub(crate) async fn delete_ratings_of_user(
     let Path(user_id) = path?;
     let deleted = service.store.delete_user(&user_id).await;
     let removed = deleted.map_err(|error| limits::failure_reply(store_problem(&error)))?;
+    service.take_back(&user_id);
     tracing::info!(removed, "an admin deleted a user's ratings");
     Ok(json_reply(StatusCode::OK, &DeletedBody { user_id, removed }))
 }

@@ -131,6 +131,12 @@ impl RatingService {
         self.streams.end();
     }
 
+    /// Lets go of what memory holds of a user's deleted ratings.
+    pub(crate) fn take_back(&self, user_id: &str) {
+        self.feed.take_back(user_id);
+        self.idempotency.take_back(user_id);
+    }
+
     /// Ends the feed: hooks and subscriptions get what is left, then the end. Call it once no request is in progress.
     pub fn end_feed(&self) {
         self.feed.end();

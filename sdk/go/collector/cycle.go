@@ -42,7 +42,7 @@ func (c *Collector) run(ctx context.Context) {
 		}
 		if err := c.deliver(ctx); err != nil {
 			c.failed(err)
-			pauseUntil = bucket.Now() + pause.failed(jitter.Float64())
+			pauseUntil = bucket.Now() + pause.failed(jitter.Float64(), asked(err))
 		} else {
 			pause.succeeded()
 		}

@@ -34,6 +34,8 @@ type DeliveryError struct {
 	Status int
 	// Reason is what was wrong.
 	Reason string
+	// RetryAfter is how long the edge asked to be left alone, where it answered 429 or 503; else zero.
+	RetryAfter time.Duration
 }
 
 // Error is one sentence with where and why.
@@ -199,7 +201,11 @@ func (d *delivery) post(ctx context.Context, to *url.URL, message interface{}, a
 	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		reason := fmt.Sprintf("answered %d: %s", response.StatusCode, shown(string(text)))
-		return nil, response.StatusCode, &DeliveryError{URL: to.String(), Status: response.StatusCode, Reason: reason}
+		refused := &DeliveryError{URL: to.String(), Status: response.StatusCode, Reason: reason}
+		if refused.Status == http.StatusTooManyRequests || refused.Status == http.StatusServiceUnavailable {
+			refused.RetryAfter = retryAfter(response.Header.Get("Retry-After"), response.Header.Get("Date"))
+		}
+		return nil, response.StatusCode, refused
 	}
 	return text, response.StatusCode, nil
 }

@@ -40,10 +40,11 @@ func TestEndpointCases(t *testing.T) {
 type backoffCase struct {
 	Name  string
 	Steps []struct {
-		Succeeded bool
-		Failed    float64
-		Times     int
-		PauseMs   float64
+		Succeeded  bool
+		Failed     float64
+		RetryAfter string
+		Times      int
+		PauseMs    float64
 	}
 }
 
@@ -55,9 +56,10 @@ func TestBackoffCases(t *testing.T) {
 				pause.succeeded()
 				continue
 			}
-			found := pause.failed(step.Failed)
+			asked := retryAfter(step.RetryAfter, "Sun, 06 Nov 1994 08:49:37 GMT")
+			found := pause.failed(step.Failed, asked)
 			for time := 1; time < step.Times; time++ {
-				found = pause.failed(step.Failed)
+				found = pause.failed(step.Failed, asked)
 			}
 			if ms := float64(found) / float64(time.Millisecond); ms != step.PauseMs {
 				t.Errorf("%s: %+v is %v ms", c.Name, step, ms)

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Backoff } from '../src/backoff.js';
+import { Backoff, retryAfterMs } from '../src/backoff.js';
 import { Counters } from '../src/collector/counters.js';
 import { batchAnswer, policyAnswer } from '../src/collector/delivery.js';
 import { eventEndpoint } from '../src/collector/endpoint.js';
@@ -30,11 +30,12 @@ for (const { name, endpoint, batchUrl, refused, never } of cases('endpoints')) {
 for (const { name, steps } of cases('backoff')) {
   test(`back-off: ${name}`, () => {
     const backoff = new Backoff();
-    for (const { succeeded, failed, times = 1, pauseMs } of steps) {
+    for (const { succeeded, failed, retryAfter, times = 1, pauseMs } of steps) {
       if (succeeded) backoff.succeeded();
       else {
+        const askedMs = retryAfterMs(retryAfter, 'Sun, 06 Nov 1994 08:49:37 GMT');
         let found;
-        for (let time = 0; time < times; time += 1) found = backoff.failed(failed);
+        for (let time = 0; time < times; time += 1) found = backoff.failed(failed, askedMs);
         assert.equal(found, pauseMs);
       }
     }

@@ -68,7 +68,7 @@ impl Deliverer {
             Some(Ok(())) => self.breaker.succeeded(),
             Some(Err(error)) => {
                 self.inner.note_failure(&error);
-                self.breaker.failed(self.inner.admission.clock.now_ns());
+                self.breaker.failed(self.inner.admission.clock.now_ns(), error.retry_after());
             }
         }
         self.inner.note_circuit(self.breaker.circuit());

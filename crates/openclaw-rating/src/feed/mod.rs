@@ -184,6 +184,11 @@ impl RatingFeed {
         });
     }
 
+    /// Takes back what `user_id` rated: readers who come for it later find it no more, and miss nothing.
+    pub(crate) fn take_back(&self, user_id: &str) {
+        self.shared.ring.lock().take_back(user_id);
+    }
+
     /// Ends the feed: readers get what is left, then the end.
     pub(crate) fn end(&self) {
         self.shared.news.send_modify(|news| news.ended = true);

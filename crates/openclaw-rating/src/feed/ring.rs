@@ -21,7 +21,8 @@ pub(super) struct Scan {
 /// Ratings by number, from 1, the oldest of which give way.
 #[derive(Debug)]
 pub(super) struct Ring {
-    held: VecDeque<AcceptedRating>,
+    /// A rating that was taken back leaves its place empty: the others keep their numbers.
+    held: VecDeque<Option<AcceptedRating>>,
     bytes: usize,
     /// The number of the next rating to come.
     next: u64,
@@ -46,11 +47,20 @@ impl Ring {
 
     pub(super) fn push(&mut self, rating: AcceptedRating) {
         self.bytes += rating.bytes();
-        self.held.push_back(rating);
+        self.held.push_back(Some(rating));
         self.next += 1;
         while self.held.len() > self.events_max || self.bytes > self.bytes_max {
             let Some(oldest) = self.held.pop_front() else { break };
-            self.bytes -= oldest.bytes();
+            self.bytes -= oldest.as_ref().map_or(0, AcceptedRating::bytes);
+        }
+    }
+
+    /// Takes back what `user_id` rated.
+    pub(super) fn take_back(&mut self, user_id: &str) {
+        for place in &mut self.held {
+            if let Some(rating) = place.take_if(|rating| &*rating.user_id == user_id) {
+                self.bytes -= rating.bytes();
+            }
         }
     }
 
@@ -62,7 +72,8 @@ impl Ring {
         let looked_at = self.held.iter().skip(place).take(look_max);
         let numbered = (begin..).zip(looked_at);
         let next = begin + (self.held.len().saturating_sub(place)).min(look_max) as u64;
-        let found = numbered.filter(|(_, rating)| wanted(rating));
+        let found = numbered.filter_map(|(seq, rating)| Some((seq, rating.as_ref()?)));
+        let found = found.filter(|(_, rating)| wanted(rating));
         let found = found.map(|(seq, rating)| (seq, rating.clone())).collect();
         Scan { missed: begin - from, found, next }
     }
@@ -100,6 +111,18 @@ mod tests {
         let mut ring = Ring::new(1000, 2 * bytes);
         (0..10).for_each(|_| ring.push(rating(&long)));
         assert_eq!((ring.held.len(), ring.bytes), (2, 2 * bytes));
+    }
+
+    #[test]
+    fn what_is_taken_back_is_neither_found_nor_missed_and_moves_no_number() {
+        let mut ring = Ring::new(4, 1 << 20);
+        (0..4).for_each(|n| ring.push(rating(["ann", "bob"][n % 2])));
+        ring.take_back("ann");
+        assert_eq!(ring.bytes, 2 * rating("bob").bytes());
+        let scan = ring.scan(1, 10, |_| true);
+        assert_eq!((scan.missed, numbers(&scan), scan.next), (0, vec![2, 4], 5));
+        (0..4).for_each(|_| ring.push(rating("cid")));
+        assert_eq!((ring.oldest(), ring.bytes), (5, 4 * rating("cid").bytes()));
     }
 
     #[test]

@@ -21,6 +21,10 @@ pub(super) struct Identity(pub(super) u128);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fingerprint(pub(super) u128);
 
+/// A user, by a keyed hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct UserHash(pub(super) u64);
+
 /// An answer to give again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
@@ -39,13 +43,26 @@ impl Answer {
 #[derive(Debug)]
 enum State {
     InProgress,
+    /// In progress, of a user whose ratings were deleted meanwhile: its answer is not to be kept.
+    TakenBack,
     Answered(Answer),
 }
 
 #[derive(Debug)]
 struct Entry {
     fingerprint: Fingerprint,
+    /// Whom the request rates as.
+    users: Box<[UserHash]>,
     state: State,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        match &self.state {
+            State::Answered(answer) => answer.bytes() + size_of_val(&*self.users),
+            State::InProgress | State::TakenBack => 0,
+        }
+    }
 }
 
 /// What is known of a request that arrives.
@@ -86,12 +103,18 @@ impl Memory {
     }
 
     /// Asks after a request, which begins where nothing is known of it.
-    pub(super) fn begin(&mut self, identity: Identity, fingerprint: Fingerprint, now: Instant) -> Known {
+    pub(super) fn begin(
+        &mut self,
+        identity: Identity,
+        fingerprint: Fingerprint,
+        users: Vec<UserHash>,
+        now: Instant,
+    ) -> Known {
         self.expire(now);
         if let Some(entry) = self.entries.get(&identity) {
             return match &entry.state {
                 _ if entry.fingerprint != fingerprint => Known::OtherContent,
-                State::InProgress => Known::InProgress,
+                State::InProgress | State::TakenBack => Known::InProgress,
                 State::Answered(answer) => Known::Answered(answer.clone()),
             };
         }
@@ -100,22 +123,40 @@ impl Memory {
                 return Known::Full;
             }
         }
-        self.entries.insert(identity, Entry { fingerprint, state: State::InProgress });
+        let entry = Entry { fingerprint, users: users.into(), state: State::InProgress };
+        self.entries.insert(identity, entry);
         Known::New
     }
 
     /// Remembers the answer of a request in progress. One too large for the whole memory is forgotten instead.
     pub(super) fn answered(&mut self, identity: Identity, answer: Answer, now: Instant) {
-        let bytes = answer.bytes();
-        if bytes > self.bytes_max {
+        let Some(entry) = self.entries.get_mut(&identity) else { return };
+        let taken_back = matches!(entry.state, State::TakenBack);
+        entry.state = State::Answered(answer);
+        let bytes = entry.bytes();
+        if taken_back || bytes > self.bytes_max {
             self.forget(identity);
             return;
         }
-        let Some(entry) = self.entries.get_mut(&identity) else { return };
-        entry.state = State::Answered(answer);
         self.answered.push_back((identity, now));
         self.bytes += bytes;
         while self.bytes > self.bytes_max && self.forget_oldest() {}
+    }
+
+    /// Forgets the answers to requests that rate as `user`, also those that are still in progress. A request that is sent
+    /// again is a new one then.
+    pub(super) fn take_back(&mut self, user: UserHash) {
+        let Self { entries, answered, bytes, .. } = self;
+        entries.retain(|_, entry| {
+            if !entry.users.contains(&user) {
+                return true;
+            }
+            *bytes -= entry.bytes();
+            let in_progress = !matches!(entry.state, State::Answered(_));
+            entry.state = State::TakenBack;
+            in_progress
+        });
+        answered.retain(|(identity, _)| entries.contains_key(identity));
     }
 
     /// Forgets a request in progress, so that it may begin again.
@@ -132,8 +173,8 @@ impl Memory {
     /// Forgets the oldest answer; false where there is none.
     fn forget_oldest(&mut self) -> bool {
         let Some((identity, _)) = self.answered.pop_front() else { return false };
-        if let Some(Entry { state: State::Answered(answer), .. }) = self.entries.remove(&identity) {
-            self.bytes -= answer.bytes();
+        if let Some(entry) = self.entries.remove(&identity) {
+            self.bytes -= entry.bytes();
         }
         true
     }
@@ -156,41 +197,41 @@ mod tests {
     }
 
     fn answer_at(memory: &mut Memory, id: u128, now: Instant) {
-        assert_eq!(memory.begin(Identity(id), BODY, now), Known::New, "{id}");
+        assert_eq!(memory.begin(Identity(id), BODY, vec![], now), Known::New, "{id}");
         memory.answered(Identity(id), answer(10), now);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_request_is_new_then_in_progress_then_answered_until_its_time_is_over() {
         let (mut memory, now) = (Memory::new(10, 1 << 20, 60 * SECOND), Instant::now());
-        assert_eq!(memory.begin(Identity(1), BODY, now), Known::New);
-        assert_eq!(memory.begin(Identity(1), BODY, now + SECOND), Known::InProgress);
+        assert_eq!(memory.begin(Identity(1), BODY, vec![], now), Known::New);
+        assert_eq!(memory.begin(Identity(1), BODY, vec![], now + SECOND), Known::InProgress);
         memory.answered(Identity(1), answer(10), now + SECOND);
-        assert_eq!(memory.begin(Identity(1), BODY, now + 60 * SECOND), Known::Answered(answer(10)));
-        assert_eq!(memory.begin(Identity(1), BODY, now + 61 * SECOND), Known::New);
+        assert_eq!(memory.begin(Identity(1), BODY, vec![], now + 60 * SECOND), Known::Answered(answer(10)));
+        assert_eq!(memory.begin(Identity(1), BODY, vec![], now + 61 * SECOND), Known::New);
         assert_eq!(memory.bytes, 0);
     }
 
     #[tokio::test]
     async fn a_key_is_one_contents_alone_and_anothers_once_it_is_forgotten() {
         let (mut memory, now) = (Memory::new(10, 1 << 20, 60 * SECOND), Instant::now());
-        assert_eq!(memory.begin(Identity(1), BODY, now), Known::New);
-        assert_eq!(memory.begin(Identity(1), Fingerprint(2), now), Known::OtherContent);
+        assert_eq!(memory.begin(Identity(1), BODY, vec![], now), Known::New);
+        assert_eq!(memory.begin(Identity(1), Fingerprint(2), vec![], now), Known::OtherContent);
         memory.forget(Identity(1));
-        assert_eq!(memory.begin(Identity(1), Fingerprint(2), now), Known::New);
+        assert_eq!(memory.begin(Identity(1), Fingerprint(2), vec![], now), Known::New);
     }
 
     #[tokio::test]
     async fn the_oldest_answers_give_way_and_requests_in_progress_never_do() {
         let (mut memory, now) = (Memory::new(3, 1 << 20, 60 * SECOND), Instant::now());
-        assert_eq!(memory.begin(Identity(1), BODY, now), Known::New);
+        assert_eq!(memory.begin(Identity(1), BODY, vec![], now), Known::New);
         (2..10).for_each(|id| answer_at(&mut memory, id, now));
         assert_eq!(memory.len(), 3);
-        assert_eq!(memory.begin(Identity(1), BODY, now), Known::InProgress);
-        assert_eq!(memory.begin(Identity(9), BODY, now), Known::Answered(answer(10)));
-        assert_eq!(memory.begin(Identity(20), BODY, now), Known::New);
-        assert_eq!(memory.begin(Identity(21), BODY, now), Known::New);
-        assert_eq!(memory.begin(Identity(22), BODY, now), Known::Full);
+        assert_eq!(memory.begin(Identity(1), BODY, vec![], now), Known::InProgress);
+        assert_eq!(memory.begin(Identity(9), BODY, vec![], now), Known::Answered(answer(10)));
+        assert_eq!(memory.begin(Identity(20), BODY, vec![], now), Known::New);
+        assert_eq!(memory.begin(Identity(21), BODY, vec![], now), Known::New);
+        assert_eq!(memory.begin(Identity(22), BODY, vec![], now), Known::Full);
     }
 
     #[tokio::test]
@@ -199,9 +240,31 @@ mod tests {
         (0..100).for_each(|id| answer_at(&mut memory, id, now));
         assert_eq!((memory.len(), memory.answered.len()), (10, 10));
         assert_eq!(memory.bytes, memory.bytes_max);
-        assert_eq!(memory.begin(Identity(100), BODY, now), Known::New);
+        assert_eq!(memory.begin(Identity(100), BODY, vec![], now), Known::New);
         memory.answered(Identity(100), answer(100_000), now);
-        assert_eq!(memory.begin(Identity(100), BODY, now), Known::New);
+        assert_eq!(memory.begin(Identity(100), BODY, vec![], now), Known::New);
         assert_eq!(memory.bytes, memory.bytes_max, "the others stay");
+    }
+
+    #[tokio::test]
+    async fn a_users_answers_are_forgotten_and_those_in_progress_never_kept() {
+        let (mut memory, now) = (Memory::new(10, 1 << 20, 60 * SECOND), Instant::now());
+        let (ann, bob) = (UserHash(1), UserHash(2));
+        for (id, users) in [(1, vec![ann]), (2, vec![bob]), (3, vec![bob, ann]), (4, vec![ann])] {
+            assert_eq!(memory.begin(Identity(id), BODY, users, now), Known::New);
+        }
+        (1..4).for_each(|id| memory.answered(Identity(id), answer(10), now));
+        memory.take_back(ann);
+        assert_eq!(
+            (memory.len(), memory.answered.len()),
+            (2, 1),
+            "bob's answer, and the request in progress"
+        );
+        assert_eq!(memory.bytes, answer(10).bytes() + size_of::<UserHash>());
+        assert_eq!(memory.begin(Identity(4), BODY, vec![ann], now), Known::InProgress);
+        memory.answered(Identity(4), answer(10), now);
+        assert_eq!(memory.begin(Identity(4), BODY, vec![ann], now), Known::New);
+        assert_eq!(memory.begin(Identity(1), BODY, vec![ann], now), Known::New);
+        assert_eq!(memory.begin(Identity(2), BODY, vec![bob], now), Known::Answered(answer(10)));
     }
 }

@@ -27,7 +27,7 @@ pub use key::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, InvalidKey};
 
 use crate::metering::IdempotencyMeters;
 use crate::settings::IdempotencySettings;
-use memory::{Answer, Fingerprint, Identity, Known, Memory};
+use memory::{Answer, Fingerprint, Identity, Known, Memory, UserHash};
 
 /// Marks an answer that was given before; the name is the one that payment services have made known.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -87,13 +87,14 @@ impl Idempotency {
     pub(crate) fn begin<'r>(
         &self,
         request: &Request<'_>,
-        ratings: impl Iterator<Item = &'r Rating>,
+        ratings: impl Iterator<Item = &'r Rating> + Clone,
     ) -> Result<Begun, ProblemReply> {
         let shared = &self.shared;
+        let users = shared.users(ratings.clone());
         let (identity, fingerprint) = (shared.identity(request, ratings), shared.fingerprint(request));
         let known = {
             let mut memory = shared.memory.lock();
-            let known = memory.begin(identity, fingerprint, Instant::now());
+            let known = memory.begin(identity, fingerprint, users, Instant::now());
             shared.meters.keys.set(memory.len() as f64);
             known
         };
@@ -123,7 +124,30 @@ impl Idempotency {
     }
 }
 
+impl Idempotency {
+    /// Forgets the answers to requests that rated as `user_id`.
+    pub(crate) fn take_back(&self, user_id: &str) {
+        let user = self.shared.user(user_id);
+        let mut memory = self.shared.memory.lock();
+        memory.take_back(user);
+        self.shared.meters.keys.set(memory.len() as f64);
+    }
+}
+
 impl Shared {
+    fn user(&self, user_id: &str) -> UserHash {
+        let mut hasher = self.hasher;
+        ("user", user_id).hash(&mut hasher);
+        UserHash(hasher.finish())
+    }
+
+    /// Whom a request rates as; who rates several things in a row is named once.
+    fn users<'r>(&self, ratings: impl Iterator<Item = &'r Rating>) -> Vec<UserHash> {
+        let mut users: Vec<_> = ratings.map(|rating| self.user(&rating.user_id)).collect();
+        users.dedup();
+        users
+    }
+
     /// Whose key it is. Those who share a token share its keys, and should choose them so that nobody can guess them.
     /// Without tokens a caller is told by whom it rates: it can then spoil the keys only of users as whom it could
     /// rate anyway.

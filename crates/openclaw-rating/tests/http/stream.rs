@@ -100,6 +100,35 @@ async fn accepted_ratings_arrive_as_events_and_refused_ones_do_not() {
 }
 
 #[tokio::test]
+async fn a_deleted_users_ratings_leave_the_stream_and_the_answers_that_are_given_again() {
+    const ADMIN: &str = "admin-token-00001";
+    let access = AccessPolicy::default().with(Role::Admin, Token::new(ADMIN).unwrap());
+    let server = Server::start(Setup { access, ..Setup::default() }).await;
+    let mut reader = Reader::open(streaming(&server, "")).await;
+    let keyed = async |user: &str| {
+        let request = server.posting(&rating(user, "film", 5.0)).header("idempotency-key", user);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 201);
+        response.headers().contains_key("idempotent-replayed")
+    };
+    assert!(!keyed("cid").await);
+    let first = reader.event().await.unwrap().id.unwrap();
+    assert!(!keyed("ann").await && !keyed("bob").await);
+    let deleted =
+        server.request(Method::DELETE, "/users/ann/ratings").bearer_auth(ADMIN).send().await.unwrap();
+    assert_eq!(deleted.status(), 200);
+    let mut back = Reader::open(streaming(&server, "").header("last-event-id", &first)).await;
+    let event = back.event().await.unwrap();
+    assert_eq!(
+        (event.event.as_deref(), &event.data["userId"]),
+        (Some("rating"), &json!("bob")),
+        "and no gap"
+    );
+    assert!(keyed("bob").await, "others' answers are given again");
+    assert!(!keyed("ann").await, "what was deleted is not");
+}
+
+#[tokio::test]
 async fn filters_pick_by_user_and_by_item() {
     let server = start(StreamSettings::default()).await;
     let mut ann = Reader::open(streaming(&server, "?userId=ann")).await;

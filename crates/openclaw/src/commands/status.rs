@@ -75,6 +75,16 @@ fn screen(answer: &Value) -> String {
             if rating["backend"] == true { "yes" } else { "none" }
         );
     }
+    if let Some(sidecar) = answer.get("sidecar") {
+        let _ = writeln!(
+            out,
+            "sidecar     before {}   {} in progress   {} upgraded{}",
+            text(&sidecar["upstream"]),
+            number(&sidecar["inProgress"], 0),
+            number(&sidecar["tunnels"], 0),
+            if sidecar["shadow"] == true { "   shadow: refusals are only foretold" } else { "" }
+        );
+    }
     if let Some(collector) = answer.get("collector") {
         screen_collector(&mut out, collector);
     }
@@ -142,6 +152,16 @@ mod tests {
         let screen = screen(&edge_only);
         assert!(screen.contains("p95 81 ms   late 1.2 %   asks 900/s"), "{screen}");
         assert!(!screen.contains("limits"), "{screen}");
+    }
+
+    #[test]
+    fn a_sidecar_shows_what_stands_behind_it_and_whether_it_refuses() {
+        let mut answer = json!({"version": "0.1.0", "uptimeMs": 3100, "ready": true, "sidecar": {"upstream":
+            "http://127.0.0.1:9000/", "shadow": false, "inProgress": 12, "tunnels": 3}});
+        let line = "sidecar     before http://127.0.0.1:9000/   12 in progress   3 upgraded";
+        assert!(screen(&answer).contains(&format!("{line}\n")), "{}", screen(&answer));
+        answer["sidecar"]["shadow"] = json!(true);
+        assert!(screen(&answer).contains(&format!("{line}   shadow")), "{}", screen(&answer));
     }
 
     #[test]

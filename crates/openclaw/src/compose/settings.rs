@@ -123,6 +123,7 @@ pub(super) fn collector_settings(
         ttl: config.edge.ttl,
         retry: RetrySettings {
             pause_max: config.collector.retry_pause_max,
+            retry_after_max: config.collector.retry_after_max,
             failures_to_open: u32::try_from(config.collector.failures_to_open).unwrap_or(u32::MAX),
             ..RetrySettings::default()
         },

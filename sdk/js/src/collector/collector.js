@@ -222,7 +222,8 @@ export class Collector extends EventEmitter {
       this.#backoff.succeeded();
     } catch (error) {
       this.#failed(/** @type {Error} */ (error));
-      this.#pauseUntilMs = performance.now() + this.#backoff.failed(Math.random());
+      const { retryAfterMs } = /** @type {{ retryAfterMs?: number }} */ (error);
+      this.#pauseUntilMs = performance.now() + this.#backoff.failed(Math.random(), retryAfterMs);
     }
   }
 

@@ -8,6 +8,8 @@
 import http from 'node:http';
 import https from 'node:https';
 
+import { retryAfterMs } from '../backoff.js';
+
 /** @typedef {import('./outbox.js').EventBatch} EventBatch */
 /** @typedef {import('./outbox.js').RatingEvent} RatingEvent */
 /** @typedef {import('../bucket/law.js').BucketPolicy} BucketPolicy */
@@ -21,6 +23,8 @@ import https from 'node:https';
  * @property {string} policyVersion
  * @property {{ index: number, problem: { detail?: string } }[]} [rejected]
  */
+
+/** @typedef {{ status: number, text: string, retryAfterMs: number }} Answer */
 
 /** @typedef {BucketPolicy & { ttlMs?: number, policyVersion?: string }} PolicyAnswer */
 
@@ -41,9 +45,12 @@ export class DeliveryError extends Error {
   /**
    * @param {string} message
    * @param {number} [status] the HTTP status, where the edge answered with one
+   * @param {number} [retryAfterMs] how long it asked to be left alone
    */
-  constructor(message, status) {
+  constructor(message, status, retryAfterMs = 0) {
     super(message);
+    /** How long the edge asked to be left alone, in ms. */
+    this.retryAfterMs = retryAfterMs;
     /** The HTTP status, where the edge answered with one. */
     this.status = status;
   }
@@ -90,12 +97,12 @@ export class Delivery {
     const url = this.#batchUrl;
     if (!url || nowMs < this.#singlesUntilMs) return undefined;
     const answerBytesMax = ANSWER_BYTES_BASE + ANSWER_BYTES_EACH * ((batch.users?.length ?? 0) + batch.events.length);
-    const { status, text } = await this.#post(url, batch, answerBytesMax);
-    if (status === 404) {
+    const answer = await this.#post(url, batch, answerBytesMax);
+    if (answer.status === 404) {
       this.#singlesUntilMs = nowMs + BATCHES_AGAIN_MS;
       return undefined;
     }
-    return batchAnswer(parsed(url, accepted(url, status, text)), url);
+    return batchAnswer(parsed(url, accepted(url, answer)), url);
   }
 
   /**
@@ -106,8 +113,8 @@ export class Delivery {
    */
   async postSingle(event) {
     const url = this.#eventUrl;
-    const { status, text } = await this.#post(url, event, ANSWER_BYTES_BASE);
-    return policyAnswer(parsed(url, accepted(url, status, text)), url);
+    const answer = await this.#post(url, event, ANSWER_BYTES_BASE);
+    return policyAnswer(parsed(url, accepted(url, answer)), url);
   }
 
   /** Lets go of the kept connections. */
@@ -119,7 +126,7 @@ export class Delivery {
    * @param {URL} url
    * @param {unknown} message
    * @param {number} answerBytesMax
-   * @returns {Promise<{ status: number, text: string }>}
+   * @returns {Promise<Answer>}
    */
   #post(url, message, answerBytesMax) {
     const body = Buffer.from(JSON.stringify(message));
@@ -149,7 +156,12 @@ export class Delivery {
         });
         response.on('error', unreachable);
         response.on('aborted', () => unreachable(new Error('the answer broke off')));
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
+        response.on('end', () => {
+          const { statusCode: status = 0, headers } = response;
+          const asked = status === 429 || status === 503 ? headers['retry-after'] : undefined;
+          const text = Buffer.concat(chunks).toString();
+          resolve({ status, text, retryAfterMs: retryAfterMs(asked, headers.date) });
+        });
       });
       request.end(body);
     });
@@ -161,10 +173,10 @@ export function transport(url) {
   return url.protocol === 'https:' ? https : http;
 }
 
-/** @param {URL} url @param {number} status @param {string} text */
-function accepted(url, status, text) {
+/** @param {URL} url @param {Answer} answer */
+function accepted(url, { status, text, retryAfterMs }) {
   if (status >= 200 && status < 300) return text;
-  throw new DeliveryError(`the edge at ${url} answered ${status}: ${shown(text)}`, status);
+  throw new DeliveryError(`the edge at ${url} answered ${status}: ${shown(text)}`, status, retryAfterMs);
 }
 
 /** @param {URL} url @param {string} text */

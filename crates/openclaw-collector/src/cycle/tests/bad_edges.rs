@@ -1,6 +1,7 @@
 //! Nothing that an edge does or fails to do blocks admission, loses a count, or loses an event uncounted.
 
 use super::*;
+use crate::RetrySettings;
 
 /// Counters of all users and all events once everything is delivered.
 async fn until_all_reported(edge: &EdgeDouble, attempts: u64) {
@@ -48,6 +49,30 @@ async fn events_wait_in_bounded_number_and_what_gives_way_is_counted_exactly() {
     let status = stopped(collector).await;
     assert_eq!((status.events_waiting, status.events_dropped, status.events_delivered), (0, 200, 100));
     assert_eq!(edge.counts()["u"], (300, 0), "no count gave way");
+}
+
+#[tokio::test]
+async fn an_edge_that_asks_to_be_left_alone_is() {
+    let edge = EdgeDouble::start(Mode::Busy(3600), tokens(1e6), 60_000).await;
+    let quick = |retry_after_max| {
+        let (pause_min, pause_max) = (Duration::from_millis(1), Duration::from_millis(2));
+        let retry = RetrySettings { pause_min, pause_max, retry_after_max, ..RetrySettings::default() };
+        Collector::start(CollectorSettings { retry, ..settings(Some(edge.target())) }).unwrap()
+    };
+    let deaf = quick(Duration::ZERO);
+    until("who does not listen comes again and again", || edge.requests() >= 5).await;
+    stopped(deaf).await;
+
+    let before = edge.requests();
+    let listening = quick(Duration::from_secs(3600));
+    let admission = listening.admission();
+    until("it asks once", || listening.status().edge_error.is_some()).await;
+    (0..20).for_each(|_| assert!(attempt(&admission, "u")));
+    // Fifty cycles, in which the one that does not listen asks at least five times.
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert_eq!((edge.requests() - before, listening.status().events_waiting), (1, 20));
+    edge.set(Mode::Answer);
+    assert_eq!(stopped(listening).await.events_delivered, 20, "whoever stops asks once more");
 }
 
 #[tokio::test]

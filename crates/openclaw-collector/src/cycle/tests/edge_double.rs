@@ -30,6 +30,8 @@ pub(super) enum Mode {
     SinglesOnly,
     /// Answers with this status, and a `location` in case it redirects.
     Status(u16),
+    /// Answers 503 and asks to be left alone for so many seconds.
+    Busy(u32),
     /// Takes batches of so many events at most; else 413.
     AtMost(usize),
     /// Refuses with 400 whatever has an event of a user `poison`.
@@ -185,6 +187,10 @@ impl Inner {
             Mode::Status(status) => {
                 let status = StatusCode::from_u16(status).unwrap();
                 return Some((status, [("location", "/api/v1/event")], "refused").into_response());
+            }
+            Mode::Busy(seconds) => {
+                let asked = [("retry-after", seconds.to_string())];
+                return Some((StatusCode::SERVICE_UNAVAILABLE, asked, "busy").into_response());
             }
             Mode::AtMost(max) if events > max => return refused(StatusCode::PAYLOAD_TOO_LARGE),
             Mode::Poison if poisoned => return refused(StatusCode::BAD_REQUEST),

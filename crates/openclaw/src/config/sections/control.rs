@@ -72,6 +72,9 @@ section! {
         timeout: Duration = "collector.timeout", Kind::Duration(ms(10), s(60)), "1s";
         /// Longest pause before the edge is tried again after failures, a duration; its return is noticed within it.
         retry_pause_max: Duration = "collector.retryPauseMax", Kind::Duration(ms(100), s(600)), "1s";
+        /// Longest that the edge may ask to be left alone (Retry-After with 429 or 503), a duration, 0s for not listening; one
+        /// that says a day is mistaken.
+        retry_after_max: Duration = "collector.retryAfterMax", Kind::Duration(s(0), s(3600)), "30s";
         /// Failures in a row after which only counters without events are sent until the edge takes them.
         failures_to_open: u64 = "collector.circuitFailures", Kind::Integer(1, 1000), "5";
         /// Folder where events wait while the edge is away, made where it is missing, for one process alone; off keeps
