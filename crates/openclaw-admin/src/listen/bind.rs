@@ -177,6 +177,18 @@ pub fn check_exposure(endpoint: &Endpoint, exposure: &Exposure) -> Result<(), Li
     })
 }
 
+/// Whether certificate and key can be used, where both are set; public so that a check of the configuration can tell
+/// without opening a port. Reads both files.
+///
+/// # Errors
+/// [`ListenError::Tls`].
+pub fn check_certificate(exposure: &Exposure) -> Result<(), ListenError> {
+    match (&exposure.cert_file, &exposure.key_file) {
+        (Some(cert), Some(key)) => Acceptor::from_files(cert, key, Duration::ZERO).map(|_| ()),
+        _ => Ok(()),
+    }
+}
+
 fn tls_files(exposure: &Exposure) -> Result<Option<(&PathBuf, &PathBuf)>, ListenError> {
     const CERT: &str = "tls.certFile";
     const KEY: &str = "tls.keyFile";

@@ -9,7 +9,7 @@ mod converse;
 mod serve;
 mod tls;
 
-pub use bind::{BoundListener, Endpoint, Exposure, ListenError, bind, check_exposure};
+pub use bind::{BoundListener, Endpoint, Exposure, ListenError, bind, check_certificate, check_exposure};
 pub use serve::{Protocols, ServeLimits, serve};
 
 const CONNECTIONS: &str = "openclaw_listener_connections";

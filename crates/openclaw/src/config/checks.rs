@@ -4,8 +4,9 @@ mod sidecar;
 
 use std::net::SocketAddr;
 
-use openclaw_admin::listen::{Endpoint, check_exposure};
+use openclaw_admin::listen::{Endpoint, check_certificate, check_exposure};
 use openclaw_admin::logging;
+use openclaw_collector::Trust;
 use openclaw_edge::Tiers;
 
 use super::error::{ConfigErrors, Source};
@@ -107,6 +108,20 @@ const CHECKS: &[Check] = &[
         finding: |config| {
             (config.tls.cert_file.is_some() != config.tls.key_file.is_some() && !config.access.insecure)
                 .then(|| "tls.certFile and tls.keyFile need each other; set both, or accept serving without TLS by insecure".to_owned())
+        },
+    },
+    Check {
+        keys: &["tls.certFile", "tls.keyFile"],
+        finding: |config| {
+            let exposure = config.exposure(config.access.policy());
+            check_certificate(&exposure).err().map(|error| error.to_string())
+        },
+    },
+    Check {
+        keys: &["tls.caFile"],
+        finding: |config| {
+            let file = config.tls.ca_file.as_deref()?;
+            Trust::system(Some(file)).err().map(|error| error.to_string())
         },
     },
     Check {

@@ -180,6 +180,14 @@ fn values_that_do_not_go_together_are_told_where_they_were_set() {
             "openclaw.toml:1: tls.keyFile: tls.certFile and tls.keyFile need each other; set both, or accept serving without TLS by insecure",
         ),
         (
+            "tls.keyFile = \"/none/key.pem\"\ntls.certFile = \"/none/cert.pem\"",
+            "openclaw.toml:2: tls.certFile: TLS cannot be set up: /none/cert.pem (tls.certFile) cannot be read: No such file or directory (os error 2)",
+        ),
+        (
+            "tls.caFile = \"/none/ca.pem\"",
+            "openclaw.toml:1: tls.caFile: the file of trusted certificates /none/ca.pem cannot be read: No such file or directory (os error 2)",
+        ),
+        (
             "rating.listen = \"0.0.0.0:8080\"",
             "openclaw.toml:1: rating.listen: rating.listen is 0.0.0.0:8080, which other machines can reach, but no token is set for client and reader; set access.clientTokens and access.readerTokens, listen on 127.0.0.1, or accept it with --insecure",
         ),
