@@ -318,11 +318,12 @@ impl Classes {
         if self.known.len() == 1 && dependencies == 0 {
             return PerClass::new();
         }
-        let work = |number: usize| self.costs[number] * self.flows[number].offered_slow.per_s();
-        let total: f64 = (0..self.known.len()).map(work).sum();
+        let work: [f64; CLASSES_MAX] =
+            std::array::from_fn(|number| self.costs[number] * self.flows[number].offered_slow.per_s());
+        let total: f64 = work[..self.known.len()].iter().sum();
         let floor_s = self.plain_floor_s();
         let classes = self.known.iter().enumerate().map(|(number, class)| ClassSeen {
-            demand_share: if total > 0.0 { work(number) / total } else { 0.0 },
+            demand_share: if total > 0.0 { work[number] / total } else { 0.0 },
             cost: self.costs[number],
             network_delay_s: class
                 .cost

@@ -115,7 +115,7 @@ impl Dependencies {
             parts: Vec::new(),
             peak: FadingMax::new(PEAK_S),
             in_flight: InFlight::new(self.ticks_per_s),
-            call_times: LatencyWindow::new(self.ticks_per_s),
+            call_times: LatencyWindow::new(self.ticks_per_s, f64::INFINITY),
             base_s: LowestOf::default(),
             little_s: LowestOf::default(),
         };
@@ -157,9 +157,8 @@ impl Dependency {
         let slow: f64 = self.parts.iter().map(|part| part.slow.per_s()).sum();
         self.peak.add(slow, now_ns);
         // Over 200 ms: a queue that comes and goes is gone for that long now and then, hardly ever for a second.
-        let recent = self.call_times.quantiles(fast_ticks(ticks_per_s), f64::INFINITY);
-        if let Some(found) = recent.filter(|found| found.samples >= MEDIAN_OF) {
-            self.base_s.add(found.p50_s);
+        if let Some(median_s) = self.call_times.median_s(fast_ticks(ticks_per_s), MEDIAN_OF) {
+            self.base_s.add(median_s);
         }
         if second_ends {
             if in_flight > 0.0 && slow > 0.0 {

@@ -3,10 +3,12 @@
 //! Bins grow by 2^(1/16), so a quantile is off by at most 2.2 %: far less than the noise of a second's
 //! samples. Exact samples would need memory that grows with the traffic.
 //!
-//! Quantiles are asked for at every tick, latencies come in between: each histogram also counts by octave, and the
-//! window keeps the sum of its slots, so that a quantile looks at some forty numbers and not at all bins of all slots.
+//! Quantiles are asked for at every tick, latencies come in between: each histogram also counts by octave and what is
+//! late, and the window keeps the sum of its slots, so that a quantile looks at some forty numbers and not at all bins of
+//! all slots.
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 
 const BINS_PER_OCTAVE: f64 = 16.0;
 /// Lower end of the first bin, in seconds.
@@ -24,19 +26,22 @@ pub(crate) struct LatencyHistogram {
     counts: Box<[[u32; OCTAVE]; OCTAVES]>,
     octaves: [u32; OCTAVES],
     total: u64,
+    /// Of them, those over the SLO.
+    late: u64,
 }
 
 impl Default for LatencyHistogram {
     fn default() -> Self {
-        Self { counts: Box::new([[0; OCTAVE]; OCTAVES]), octaves: [0; OCTAVES], total: 0 }
+        Self { counts: Box::new([[0; OCTAVE]; OCTAVES]), octaves: [0; OCTAVES], total: 0, late: 0 }
     }
 }
 
 impl LatencyHistogram {
-    fn add(&mut self, bin: usize) {
+    fn add(&mut self, bin: usize, late: bool) {
         self.counts[bin / OCTAVE][bin % OCTAVE] += 1;
         self.octaves[bin / OCTAVE] += 1;
         self.total += 1;
+        self.late += u64::from(late);
     }
 
     /// Takes out what is also in `part`, and empties that.
@@ -47,6 +52,7 @@ impl LatencyHistogram {
             self.counts[octave].iter_mut().zip(gone).for_each(|(count, gone)| *count -= gone);
         }
         self.total -= std::mem::take(&mut part.total);
+        self.late -= std::mem::take(&mut part.late);
     }
 }
 
@@ -67,12 +73,17 @@ fn middle_s(bin: usize) -> f64 {
     LOWEST_S * ((bin as f64 + 0.5) / BINS_PER_OCTAVE).exp2()
 }
 
+/// [`middle_s`] of every bin.
+static MIDDLES_S: LazyLock<[f64; BINS]> = LazyLock::new(|| std::array::from_fn(middle_s));
+
 /// The latencies of the last `slots` ticks.
 #[derive(Clone, Debug)]
 pub(crate) struct LatencyWindow {
     slots: VecDeque<LatencyHistogram>,
     /// All slots together.
     sum: LatencyHistogram,
+    /// Bin of the SLO; what lies in it is in time.
+    slo_bin: usize,
 }
 
 /// What a [`LatencyWindow`] says of its newest slots.
@@ -89,19 +100,20 @@ pub(crate) struct Quantiles {
 }
 
 impl LatencyWindow {
-    /// A window of `slots` slots, the newest of them open.
+    /// A window of `slots` slots, the newest of them open, for latencies with a goal of `slo_s` seconds.
     #[must_use]
-    pub(crate) fn new(slots: usize) -> Self {
+    pub(crate) fn new(slots: usize, slo_s: f64) -> Self {
         let slots = (0..slots.max(1)).map(|_| LatencyHistogram::default()).collect();
-        Self { slots, sum: LatencyHistogram::default() }
+        Self { slots, sum: LatencyHistogram::default(), slo_bin: bin(slo_s) }
     }
 
     /// Adds a latency to the open slot, in seconds; a timeout is `f64::INFINITY`, NaN is ignored.
     pub(crate) fn add(&mut self, latency_s: f64) {
         if let Some(open) = self.slots.front_mut().filter(|_| !latency_s.is_nan()) {
             let bin = bin(latency_s);
-            open.add(bin);
-            self.sum.add(bin);
+            let late = bin > self.slo_bin;
+            open.add(bin, late);
+            self.sum.add(bin, late);
         }
     }
 
@@ -113,52 +125,62 @@ impl LatencyWindow {
         }
     }
 
-    /// Quantiles over the newest `slots` slots; `None` without samples.
+    /// Median and 95th percentile over the newest `slots` slots; `None` without samples.
     #[must_use]
-    pub(crate) fn quantiles(&self, slots: usize, slo_s: f64) -> Option<Quantiles> {
-        if slots >= self.slots.len() {
-            return quantiles(|| std::iter::once(&self.sum), slo_s);
+    pub(crate) fn quantiles(&self, slots: usize) -> Option<Quantiles> {
+        let recent = self.recent(slots);
+        let late: u64 = self.parts(slots).map(|part| part.late).sum();
+        (recent.samples > 0).then(|| Quantiles {
+            samples: recent.samples,
+            p50_s: recent.quantile_s(50),
+            p95_s: recent.quantile_s(95),
+            // Counted from those in time, as a share of a whole.
+            late_fraction: 1.0 - (recent.samples - late) as f64 / recent.samples as f64,
+        })
+    }
+
+    /// Median over the newest `slots` slots, where they hold at least so many samples.
+    #[must_use]
+    pub(crate) fn median_s(&self, slots: usize, samples_min: u64) -> Option<f64> {
+        let recent = self.recent(slots);
+        (recent.samples >= samples_min.max(1)).then(|| recent.quantile_s(50))
+    }
+
+    /// The histograms that the newest `slots` slots are the sum of.
+    fn parts(&self, slots: usize) -> impl Iterator<Item = &LatencyHistogram> + Clone {
+        let all = slots >= self.slots.len();
+        all.then_some(&self.sum).into_iter().chain(self.slots.iter().take(if all { 0 } else { slots }))
+    }
+
+    fn recent(&self, slots: usize) -> Recent<impl Iterator<Item = &LatencyHistogram> + Clone> {
+        let parts = self.parts(slots);
+        let mut octaves = [0; OCTAVES];
+        for part in parts.clone() {
+            octaves.iter_mut().zip(part.octaves).for_each(|(sum, count)| *sum += u64::from(count));
         }
-        quantiles(|| self.slots.iter().take(slots), slo_s)
+        Recent { samples: parts.clone().map(|part| part.total).sum(), octaves, parts }
     }
 }
 
-/// Quantiles over some histograms together.
-fn quantiles<'a, I>(parts: impl Fn() -> I, slo_s: f64) -> Option<Quantiles>
-where
-    I: Iterator<Item = &'a LatencyHistogram>,
-{
-    let samples: u64 = parts().map(|part| part.total).sum();
-    if samples == 0 {
-        return None;
-    }
-    let mut octaves = [0_u64; OCTAVES];
-    for part in parts() {
-        octaves.iter_mut().zip(part.octaves).for_each(|(sum, count)| *sum += u64::from(count));
-    }
-    let bins_of = |octave: usize| {
-        let mut bins = [0_u64; OCTAVE];
-        for part in parts() {
+/// Some histograms together.
+struct Recent<I> {
+    samples: u64,
+    octaves: [u64; OCTAVES],
+    parts: I,
+}
+
+impl<'a, I: Iterator<Item = &'a LatencyHistogram> + Clone> Recent<I> {
+    /// The latency that `percent` of the samples do not exceed. There must be some.
+    fn quantile_s(&self, percent: u64) -> f64 {
+        let rank = (self.samples * percent).div_ceil(100);
+        let (octave, before) = reached(&self.octaves, rank);
+        let mut bins = [0; OCTAVE];
+        for part in self.parts.clone() {
             bins.iter_mut().zip(part.counts[octave]).for_each(|(sum, count)| *sum += u64::from(count));
         }
-        bins
-    };
-    // The bin that holds the sample of this rank, counted from 1; there are as many samples as the highest rank.
-    let bin_of = |rank: u64| {
-        let (octave, before) = reached(&octaves, rank);
-        let (bin, _) = reached(&bins_of(octave), rank - before);
-        octave * OCTAVE + bin
-    };
-    let slo_bin = bin(slo_s);
-    let (slo_octave, within) = (slo_bin / OCTAVE, slo_bin % OCTAVE);
-    let in_time =
-        octaves[..slo_octave].iter().sum::<u64>() + bins_of(slo_octave)[..=within].iter().sum::<u64>();
-    Some(Quantiles {
-        samples,
-        p50_s: middle_s(bin_of(samples.div_ceil(2))),
-        p95_s: middle_s(bin_of((samples * 95).div_ceil(100))),
-        late_fraction: 1.0 - in_time as f64 / samples as f64,
-    })
+        let (bin, _) = reached(&bins, rank - before);
+        MIDDLES_S[(octave * OCTAVE + bin).min(BINS - 1)]
+    }
 }
 
 /// Where the running sum of the counts reaches a rank, and the sum before.
@@ -181,15 +203,15 @@ mod tests {
 
     #[test]
     fn an_empty_window_has_no_quantiles() {
-        assert_eq!(LatencyWindow::new(10).quantiles(10, 0.2), None);
+        assert_eq!(LatencyWindow::new(10, 0.2).quantiles(10), None);
     }
 
     #[test]
     fn timeouts_make_the_tail_infinite() {
-        let mut window = LatencyWindow::new(2);
+        let mut window = LatencyWindow::new(2, 0.2);
         (0..90).for_each(|_| window.add(0.02));
         (0..10).for_each(|_| window.add(f64::INFINITY));
-        let found = window.quantiles(2, 0.2).unwrap();
+        let found = window.quantiles(2).unwrap();
         assert!((found.p50_s / 0.02 - 1.0).abs() < 0.03);
         assert_eq!(found.p95_s, f64::INFINITY);
         assert!((found.late_fraction - 0.1).abs() < 1e-9);
@@ -197,14 +219,14 @@ mod tests {
 
     #[test]
     fn a_slot_leaves_the_window_after_as_many_turns_as_there_are_slots() {
-        let mut window = LatencyWindow::new(3);
+        let mut window = LatencyWindow::new(3, 0.2);
         window.add(0.5);
         window.turn();
         window.turn();
-        assert_eq!(window.quantiles(3, 0.2).unwrap().samples, 1);
-        assert_eq!(window.quantiles(2, 0.2), None);
+        assert_eq!(window.quantiles(3).unwrap().samples, 1);
+        assert_eq!(window.quantiles(2), None);
         window.turn();
-        assert_eq!(window.quantiles(3, 0.2), None);
+        assert_eq!(window.quantiles(3), None);
     }
 
     proptest! {
@@ -212,24 +234,24 @@ mod tests {
         fn a_window_that_turned_says_what_one_with_the_same_latencies_says(
             ticks in prop::collection::vec(prop::collection::vec(1e-5..200.0_f64, 0..20), 1..30), slots in 1_usize..12,
         ) {
-            let mut window = LatencyWindow::new(10);
+            let mut window = LatencyWindow::new(10, 0.2);
             for tick in &ticks {
                 window.turn();
                 tick.iter().for_each(|&s| window.add(s));
             }
-            let mut fresh = LatencyWindow::new(1);
+            let mut fresh = LatencyWindow::new(1, 0.2);
             ticks.iter().rev().take(slots.min(10)).flatten().for_each(|&s| fresh.add(s));
-            prop_assert_eq!(window.quantiles(slots, 0.2), fresh.quantiles(1, 0.2));
+            prop_assert_eq!(window.quantiles(slots), fresh.quantiles(1));
         }
 
         #[test]
         fn quantiles_are_within_one_bin_of_the_exact_ones(
             mut latencies in proptest::collection::vec(1e-4..10.0_f64, 1..300), slo_s in 0.05..1.0_f64,
         ) {
-            let mut window = LatencyWindow::new(1);
+            let mut window = LatencyWindow::new(1, slo_s);
             latencies.iter().for_each(|&s| window.add(s));
             latencies.sort_by(f64::total_cmp);
-            let found = window.quantiles(1, slo_s).unwrap();
+            let found = window.quantiles(1).unwrap();
             let n = latencies.len();
             let bin_width = (1.0 / BINS_PER_OCTAVE).exp2();
             for (quantile, exact) in [

@@ -194,7 +194,11 @@ impl LittleGuardSettings {
         let queued = (wait_s - calls.base_s).max(0.0) / (goal_s - calls.base_s);
         let scarcity = (queued / self.scarce).min(1.0).powi(4);
         let lowest = lowest_per_s.max(0.03 * calls.throughput_peak_per_s);
-        let admitted_per_s = (per_s * self.ln_step(wait_s, goal_s).exp()).max(lowest) / scarcity;
+        let admitted_per_s = if scarcity > 0.0 {
+            (per_s * self.ln_step(wait_s, goal_s).exp()).max(lowest) / scarcity
+        } else {
+            f64::INFINITY
+        };
         let guard_s = self.guard_s(calls.base_s, seen.slo_s, seen.slo_s);
         DependencyAction { admitted_per_s, guard_s: Some(guard_s) }
     }

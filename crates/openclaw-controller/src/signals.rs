@@ -148,7 +148,7 @@ impl Signals {
         let ticks_per_s = ticks_per_s.max(1);
         Self {
             slo_s,
-            latencies: LatencyWindow::new(ticks_per_s),
+            latencies: LatencyWindow::new(ticks_per_s, slo_s),
             ticks_per_s,
             tick: 0,
             peak: FadingMax::new(PEAK_S),
@@ -180,9 +180,9 @@ impl Signals {
             self.idle_ns = now_ns;
         }
         let progress_ns = underway.completed_ns.max(self.idle_ns);
-        let last_second = self.latencies.quantiles(self.ticks_per_s, self.slo_s);
+        let last_second = self.latencies.quantiles(self.ticks_per_s);
         self.learn_base(last_second.map(|found| found.p50_s));
-        let fast = self.latencies.quantiles(fast_ticks(self.ticks_per_s), self.slo_s).or(last_second);
+        let fast = self.latencies.quantiles(fast_ticks(self.ticks_per_s)).or(last_second);
         self.latencies.turn();
 
         let mut seen = Observation {

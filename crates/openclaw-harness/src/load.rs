@@ -20,6 +20,7 @@ mod plan;
 mod recorder;
 mod report;
 mod run;
+mod shares;
 mod window;
 
 pub use acknowledged::{AckLog, Acknowledged};

@@ -6,6 +6,7 @@
 //! oracle would have to know what the machine does next.
 
 mod cause;
+mod chance;
 mod circumstances;
 mod outcome;
 mod setting;
@@ -13,6 +14,7 @@ mod side;
 pub mod table;
 
 pub use cause::{Circumstances, likely_cause};
+pub use chance::{Chance, DRAWS};
 pub use circumstances::{BackendUse, CommitTimes, MachineUse, ProcessUse};
 pub use outcome::{Machine, RealEvaluation, RealOutcome};
 pub use setting::{ATTEMPTS_PER_S_MAX, Start, Unplayable, peak_attempts_per_s, playable, scaled};

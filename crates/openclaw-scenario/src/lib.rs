@@ -30,6 +30,7 @@ mod fairness;
 pub mod families;
 mod feedback;
 mod fields;
+mod ledger;
 mod parse;
 mod pool;
 mod population;
@@ -46,6 +47,7 @@ pub use capacity::CapacityTimeline;
 pub use fairness::{FairDivision, WaterLevel};
 pub use feedback::FeedbackLosses;
 pub use fields::{Issue, ScenarioErrors};
+pub use ledger::{FAIR_WINDOW_S, FairAccount, FairLedger};
 pub use pool::{Finished, JobId, PoolFull, ServicePool};
 pub use population::{Population, User};
 pub use scenario::{

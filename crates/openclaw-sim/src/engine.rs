@@ -5,21 +5,22 @@
 
 use std::sync::Arc;
 
+use openclaw_scenario::FairLedger;
+
 use crate::clients::{Patience, Retries, Retry};
 use crate::demand::Demand;
-use crate::fairness::Fairness;
 use crate::requests::Requests;
 use crate::run::Run;
 use crate::stages::{Passed, Stages, mean_work_s};
 use crate::tally::{End, SLOT_S, SLOTS_PER_S, SecondEnd, Tally};
 use crate::tick::{TickOutcome, TickTally};
-use crate::world::{Class, World};
+use crate::world::{Class, Stage, World};
 
 /// What an admission may look at.
 pub(crate) struct Inside<'a> {
     pub(crate) world: &'a World,
     pub(crate) stages: &'a Stages,
-    pub(crate) fairness: &'a Fairness,
+    pub(crate) fairness: &'a FairLedger,
 }
 
 /// A request that ended, as the service in front saw it.
@@ -74,7 +75,7 @@ pub(crate) struct Engine<A: Admission> {
     patience: Patience,
     requests: Requests<A::Pass>,
     stages: Stages,
-    fairness: Fairness,
+    fairness: FairLedger,
     tally: Tally,
     tick: TickTally,
     tick_s: f64,
@@ -107,7 +108,7 @@ impl<A: Admission> Engine<A> {
             patience: Patience::new(waits_s.collect()),
             requests: Requests::new(world.stages.len() - 1),
             stages: Stages::new(&world),
-            fairness: Fairness::new(&world),
+            fairness: FairLedger::new(&world.scenario, &world.population),
             tally: Tally::new(&world, slo_s),
             tick: TickTally::default(),
             tick_s,
@@ -258,7 +259,7 @@ impl<A: Admission> Engine<A> {
         let good = self.tally.ended(end, latency_s, cost);
         self.tick.ended(end, good, cost);
         if good {
-            self.fairness.good(user, cost);
+            self.fairness.good(user);
         }
     }
 
@@ -279,7 +280,10 @@ impl<A: Admission> Engine<A> {
         let end_s = self.slots as f64 * SLOT_S;
         let end_s = if end_s + 1e-9 >= duration_s { duration_s } else { end_s };
         let arrivals = self.demand.open(end_s);
-        self.fairness.open(arrivals, from_s, end_s, &self.world);
+        let users = arrivals.iter().map(|arrival| arrival.user);
+        let workers_s =
+            |stage: &Stage| stage.workers * stage.timeline.mean_level(from_s, end_s) * (end_s - from_s);
+        self.fairness.open(users, self.world.stages.iter().map(workers_s));
         let work = self.fairness.window_work();
         self.tally.begin_slot(work);
         self.tick.begin_slot(end_s - from_s, work);

@@ -14,7 +14,6 @@ mod clients;
 mod demand;
 mod door;
 mod engine;
-mod fairness;
 mod histogram;
 mod lateness;
 mod local_guard;

@@ -1,6 +1,6 @@
 //! The service and its dependencies: one production queue with workers each, and what flows between them.
 
-use openclaw_scenario::{Calls, Finished, JobId, PoolFull, ServicePool, ServiceTimes};
+use openclaw_scenario::{Calls, Finished, JobId, PoolFull, Scenario, ServicePool, ServiceTimes};
 
 use crate::requests::{CALLS_MAX, Requests};
 use crate::world::{Stage, World};
@@ -31,13 +31,14 @@ impl Stages {
         let scenario = &world.scenario;
         let queue_max = scenario.service.queue_max;
         let pool = |stage: &Stage| ServicePool::new(stage.timeline.clone(), queue_max);
-        let own = std::iter::once(ServiceTimes::for_service(scenario));
+        let drawn = Scenario { seed: world.draws_seed, ..(**scenario).clone() };
+        let own = std::iter::once(ServiceTimes::for_service(&drawn));
         let dependencies = 0..world.stages.len() - 1;
-        let others = dependencies.filter_map(|index| ServiceTimes::for_dependency(scenario, index));
+        let others = dependencies.filter_map(|index| ServiceTimes::for_dependency(&drawn, index));
         Self {
             pools: world.stages.iter().map(pool).collect(),
             times: own.chain(others).collect(),
-            calls: Calls::for_scenario(scenario),
+            calls: Calls::for_scenario(&drawn),
             mean_work_s: vec![0.0; world.stages.len()],
             next_s: f64::INFINITY,
         }

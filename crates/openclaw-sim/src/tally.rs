@@ -1,8 +1,7 @@
 //! Counting what happens: second by second for the timeline, and from the third second on for the scores.
 
-use openclaw_scenario::{CapacityKind, Scenario};
+use openclaw_scenario::{CapacityKind, FAIR_WINDOW_S, FairAccount, FairLedger, Scenario};
 
-use crate::fairness::{Account, Fairness};
 use crate::histogram::Histogram;
 use crate::run::{Figures, Run, TimelinePoint};
 use crate::world::World;
@@ -10,7 +9,7 @@ use crate::world::World;
 /// Seconds at the start that count for nothing: nobody knows anything yet.
 const SKIPPED_S: f64 = 2.0;
 /// Windows of demand, of entitlement and of late fractions, in seconds.
-pub(crate) const SLOT_S: f64 = 0.1;
+pub(crate) const SLOT_S: f64 = FAIR_WINDOW_S;
 pub(crate) const SLOTS_PER_S: usize = 10;
 
 /// How an admitted request ended.
@@ -44,7 +43,7 @@ pub(crate) struct Tally {
     timeline: Vec<TimelinePoint>,
     fair_from: f64,
     /// The users' accounts when counting began.
-    skipped: Vec<Account>,
+    skipped: Vec<FairAccount>,
 }
 
 /// What the end of a second adds to what was counted.
@@ -118,7 +117,7 @@ impl Tally {
         &self.slots[self.slots.len().saturating_sub(SLOTS_PER_S)..]
     }
 
-    pub(crate) fn end_second(&mut self, end: &SecondEnd, fairness: &Fairness) {
+    pub(crate) fn end_second(&mut self, end: &SecondEnd, fairness: &FairLedger) {
         let mut figures = std::mem::take(&mut self.second);
         let fair_work = fairness.fair_work() - self.fair_from;
         self.fair_from = fairness.fair_work();
@@ -168,7 +167,13 @@ impl Tally {
     }
 
     /// Closes the course.
-    pub(crate) fn finish(self, world: &World, controller: &str, decisions: u64, fairness: &Fairness) -> Run {
+    pub(crate) fn finish(
+        self,
+        world: &World,
+        controller: &str,
+        decisions: u64,
+        fairness: &FairLedger,
+    ) -> Run {
         let scenario = &world.scenario;
         let in_flight = self.timeline.last().map_or(0, |point| point.in_flight);
         Run {
@@ -192,7 +197,7 @@ impl Tally {
 }
 
 /// Jain's index over users with an entitlement of at least one plain request.
-fn jain(accounts: &[Account], skipped: &[Account]) -> f64 {
+fn jain(accounts: &[FairAccount], skipped: &[FairAccount]) -> f64 {
     let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
     for (user, account) in accounts.iter().enumerate() {
         let before = skipped.get(user).copied().unwrap_or_default();

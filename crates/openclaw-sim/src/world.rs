@@ -31,11 +31,13 @@ pub(crate) struct Stage {
 }
 
 /// One realisation of a scenario.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) population: Arc<Population>,
     trace: Option<Arc<ArrivalTrace>>,
+    /// What service times and calls to dependencies are drawn by.
+    pub(crate) draws_seed: u64,
     pub(crate) ids: Vec<UserId>,
     pub(crate) classes: Vec<Class>,
     /// The service first.
@@ -59,7 +61,15 @@ impl World {
         let classes =
             (0..=scenario.request_classes.len()).map(|class| Class::new(&scenario, class)).collect();
         let stages = stages(&scenario);
-        Self { scenario, population, trace, ids, classes, stages }
+        Self { draws_seed: scenario.seed, scenario, population, trace, ids, classes, stages }
+    }
+
+    /// The same users, attempts and disturbances, and other luck: service times and calls to dependencies are drawn
+    /// anew. Draw 0 is the scenario's own.
+    #[must_use]
+    pub fn redrawn(&self, draw: u64) -> Self {
+        let draws_seed = if draw == 0 { self.scenario.seed } else { mixed(self.scenario.seed, !draw) };
+        Self { draws_seed, ..self.clone() }
     }
 
     /// The scenario, with the seed that is played.
@@ -90,11 +100,6 @@ impl World {
 
     pub(crate) fn class_of(&self, user: u32) -> usize {
         usize::from(self.population.users()[user as usize].class)
-    }
-
-    /// The work of one request of `user`.
-    pub(crate) fn cost(&self, user: u32) -> f64 {
-        self.classes[self.class_of(user)].cost
     }
 }
 

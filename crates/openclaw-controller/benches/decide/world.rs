@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use openclaw_benchkit::median;
-use openclaw_controller::policy::{Dense, LAYOUT, LearnedPolicy, Network, Normaliser, Output};
+use openclaw_controller::policy::{Artifact, LearnedPolicy, Network, Output};
 use openclaw_controller::{Action, ControlLoop, Controller, LittleGuard, LoopSettings, Observation, Report};
 use openclaw_protocol::{
     CollectorInfo, Context, DependencyGauge, ItemId, RatingEvent, Totals, UserCounts, UserId,
@@ -138,21 +138,12 @@ fn event(index: usize) -> RatingEvent {
     event
 }
 
-/// A network of the shape that is trained: two layers of 96, and 32 for the slots.
+/// The network of the shipped policy. One made up would do for the arithmetic, but which of its units are 0 for a given
+/// service is learned, and those cost nothing.
 pub(crate) fn network() -> Network {
-    Network {
-        layout: LAYOUT,
-        normaliser: Normaliser::identity(&LAYOUT),
-        trunk: vec![dense(LAYOUT.trunk_inputs(), 96), dense(96, 96)],
-        shared_head: dense(96, LAYOUT.actions_shared),
-        slot_hidden: vec![dense(96 + LAYOUT.slot, 32)],
-        slot_head: Some(dense(32, LAYOUT.actions_slot)),
-    }
-}
-
-fn dense(inputs: usize, outputs: usize) -> Dense {
-    let weights = (0..inputs * outputs).map(|index| (index * 7919 % 1000) as f32 / 5000.0 - 0.1).collect();
-    Dense { inputs, outputs, weights, bias: vec![0.01; outputs] }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/ppo-3.safetensors");
+    let bytes = std::fs::read(path).expect("the shipped policy is in the project's folder");
+    Artifact::from_bytes(&bytes).expect("the shipped policy is whole").network().clone()
 }
 
 pub(crate) fn policy(network: &Network) -> LearnedPolicy {

@@ -30,8 +30,10 @@ impl Trim {
         let before_ns = self.seen_ns.replace(seen.now_ns).unwrap_or(seen.now_ns);
         let step_s = (seen.now_ns.saturating_sub(before_ns) as f64 / crate::NS_PER_S).min(STEP_MAX_S);
         let late = seen.late_fraction_fast > by.late_fraction;
-        let ln_per_s = if late { -by.shrink_per_s } else { by.grow_per_s };
-        self.left = (self.left * (ln_per_s * step_s).exp()).max(by.shrink_min).min(1.0);
+        if late || self.left < 1.0 {
+            let ln_per_s = if late { -by.shrink_per_s } else { by.grow_per_s };
+            self.left = (self.left * (ln_per_s * step_s).exp()).max(by.shrink_min).min(1.0);
+        }
         self.left
     }
 }

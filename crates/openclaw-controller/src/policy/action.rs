@@ -4,9 +4,10 @@
 //! classes alike. Outputs that correct the classical law instead were tried in the prototypes; they inherit its
 //! collapses.
 
-use super::elementary::{exp, ln};
+use super::elementary::{exp_each, ln};
 use super::features::SlotClasses;
 use super::guardrails::{self, Guardrail};
+use super::kernel::Checked;
 use super::schema::{ACTIONS, CLASS_ACTIONS, DEPENDENCY_PLACES, SHARED_ACTIONS};
 use crate::observation::{Observation, SharedAction};
 use crate::parts::{ClassAction, DependencyAction};
@@ -63,28 +64,32 @@ pub(super) fn followed(
     slots: &SlotClasses,
     outputs: &[f32],
     before: Before,
+    path: Checked,
 ) -> PolicyAction {
     let mut clamped = [0.0; ACTIONS];
     assert_eq!(outputs.len(), ACTIONS, "numbers in an output row");
     for (clamped, output) in clamped.iter_mut().zip(outputs) {
         *clamped = output.clamp(-1.0, 1.0);
     }
+    let factors = factors(&clamped, path);
+    let (of_shared, of_classes) = factors.split_at(SHARED_ACTIONS.len());
     let (shared, of_slots) = clamped.split_at_mut(SHARED_ACTIONS.len());
     let wanted =
-        middle_per_s(seen.throughput_slow_per_s, seen.throughput_peak_per_s) * factor(LN_ADMITTED, shared[0]);
+        middle_per_s(seen.throughput_slow_per_s, seen.throughput_peak_per_s) * f64::from(of_shared[0]);
     let (admitted, total_rail) =
         guardrails::admitted_per_s(wanted, before.admitted_per_s, before.start_per_s, seen);
-    let wanted_guard = guard_time_s(seen.slo_s, shared[1]);
+    let wanted_guard = 0.15 * seen.slo_s * f64::from(of_shared[1]);
     let (guard, guard_rail) = guardrails::guard_s(wanted_guard, seen.base_s, seen.slo_s);
     let mut action = SharedAction::new(admitted, Some(guard), BUCKET_S, HEADROOM);
 
-    for (place, outputs) in shared[2..].chunks_exact_mut(2).enumerate().take(DEPENDENCY_PLACES) {
+    let of_dependencies = shared[2..].chunks_exact_mut(2).zip(of_shared[2..].chunks_exact(2));
+    for (place, (outputs, factors)) in of_dependencies.enumerate().take(DEPENDENCY_PLACES) {
         match seen.dependencies.get(place) {
             None => outputs.fill(0.0),
             Some(dependency) => {
                 let (slow, peak) = (dependency.throughput_slow_per_s, dependency.throughput_peak_per_s);
-                let wanted = middle_per_s(slow, peak) * factor(LN_ADMITTED, outputs[0]);
-                let wanted_guard = guard_time_s(seen.slo_s, outputs[1]);
+                let wanted = middle_per_s(slow, peak) * f64::from(factors[0]);
+                let wanted_guard = 0.15 * seen.slo_s * f64::from(factors[1]);
                 action.dependencies.push(DependencyAction {
                     admitted_per_s: guardrails::calls_per_s(wanted, dependency.throughput_fast_per_s, peak),
                     guard_s: Some(guardrails::guard_s(wanted_guard, dependency.base_s, seen.slo_s).0),
@@ -96,13 +101,14 @@ pub(super) fn followed(
     // With one class there is nothing to favour it over: its factors would only blur what R and W mean.
     let favours = slots.len() > 1;
     action.classes.resize(if favours { seen.classes.len() } else { 0 }, ClassAction::default());
-    for (slot, outputs) in of_slots.chunks_exact_mut(CLASS_ACTIONS.len()).enumerate() {
+    let of_slots = of_slots.chunks_exact_mut(CLASS_ACTIONS.len());
+    for (slot, (outputs, factors)) in of_slots.zip(of_classes.chunks_exact(CLASS_ACTIONS.len())).enumerate() {
         match slots.get(slot).filter(|_| favours) {
             None => outputs.fill(0.0),
             Some(class) => {
-                let wanted = guard * factor(LN_GUARD, outputs[1]);
+                let wanted = guard * f64::from(factors[1]);
                 action.classes[*class] = ClassAction {
-                    level: factor(LN_LEVEL, outputs[0]),
+                    level: f64::from(factors[0]),
                     guard_s: Some(guardrails::guard_s(wanted, seen.base_s, seen.slo_s).0),
                 };
             }
@@ -126,12 +132,21 @@ fn middle_per_s(slow_per_s: f64, peak_per_s: f64) -> f64 {
     slow_per_s.max(0.05 * peak_per_s)
 }
 
-fn factor(ln_max: f64, output: f32) -> f64 {
-    f64::from(exp(ln_max as f32 * output))
-}
-
-fn guard_time_s(slo_s: f64, output: f32) -> f64 {
-    0.15 * slo_s * f64::from(exp(HALF_LN_6 * (output + 1.0)))
+/// What each output multiplies: R of the middle, a guard time of .15 SLO, a class's level and guard time. All at once,
+/// because an exponential alone is a chain of operations of which each waits for the one before.
+fn factors(outputs: &[f32; ACTIONS], path: Checked) -> [f32; ACTIONS] {
+    let mut factors = *outputs;
+    let (shared, classes) = factors.split_at_mut(SHARED_ACTIONS.len());
+    for pair in shared.chunks_exact_mut(2) {
+        pair[0] *= LN_ADMITTED as f32;
+        pair[1] = HALF_LN_6 * (pair[1] + 1.0);
+    }
+    for pair in classes.chunks_exact_mut(CLASS_ACTIONS.len()) {
+        pair[0] *= LN_LEVEL as f32;
+        pair[1] *= LN_GUARD as f32;
+    }
+    exp_each(&mut factors, path);
+    factors
 }
 
 /// The steps of a policy that chooses one of a few: R by five factors, W by three lengths. Dependencies take the

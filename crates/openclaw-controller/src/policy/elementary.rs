@@ -20,7 +20,7 @@ const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 /// e to the power of `x`: 0 and infinity where that leaves the range of `f32`.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // Beyond ±110 the result is 0 or infinite in `f32`, and stays far inside the range of `f64`.
     let x = f64::from(x).clamp(-110.0, 110.0);
@@ -63,6 +63,15 @@ pub fn ln(x: f32) -> f32 {
 
 /// [`ln`] of each number, by the widest vectors that were found. The bits are the same: nothing is fused.
 pub(super) fn ln_each(numbers: &mut [f32], path: Checked) {
+    each::<false>(numbers, path);
+}
+
+/// [`exp`] of each number, likewise.
+pub(super) fn exp_each(numbers: &mut [f32], path: Checked) {
+    each::<true>(numbers, path);
+}
+
+fn each<const EXP: bool>(numbers: &mut [f32], path: Checked) {
     match path.path() {
         #[cfg(target_arch = "x86_64")]
         #[expect(
@@ -70,34 +79,34 @@ pub(super) fn ln_each(numbers: &mut [f32], path: Checked) {
             reason = "calls code compiled for instructions that were asked for at run time"
         )]
         // SAFETY: this processor was found to have these instructions.
-        Path::Avx512 => unsafe { ln_each_avx512(numbers) },
+        Path::Avx512 => unsafe { each_avx512::<EXP>(numbers) },
         #[cfg(target_arch = "x86_64")]
         #[expect(
             unsafe_code,
             reason = "calls code compiled for instructions that were asked for at run time"
         )]
         // SAFETY: as above.
-        Path::Avx2 => unsafe { ln_each_avx2(numbers) },
-        _ => ln_each_inline(numbers),
+        Path::Avx2 => unsafe { each_avx2::<EXP>(numbers) },
+        _ => each_inline::<EXP>(numbers),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2,fma")]
-fn ln_each_avx512(numbers: &mut [f32]) {
-    ln_each_inline(numbers);
+fn each_avx512<const EXP: bool>(numbers: &mut [f32]) {
+    each_inline::<EXP>(numbers);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn ln_each_avx2(numbers: &mut [f32]) {
-    ln_each_inline(numbers);
+fn each_avx2<const EXP: bool>(numbers: &mut [f32]) {
+    each_inline::<EXP>(numbers);
 }
 
 #[inline(always)]
-fn ln_each_inline(numbers: &mut [f32]) {
+fn each_inline<const EXP: bool>(numbers: &mut [f32]) {
     for number in numbers {
-        *number = ln(*number);
+        *number = if EXP { exp(*number) } else { ln(*number) };
     }
 }
 
@@ -189,13 +198,15 @@ mod tests {
 
     #[test]
     fn vectors_of_any_width_give_the_same_bits() {
-        let numbers: Vec<f32> = ascending(-1.0, f32::INFINITY, 999_983).chain([f32::NAN, 0.0]).collect();
+        let numbers: Vec<f32> = ascending(-120.0, f32::INFINITY, 999_983).chain([f32::NAN, 0.0]).collect();
         let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-        let expected: Vec<f32> = numbers.iter().map(|x| ln(*x)).collect();
+        let expected = |of: fn(f32) -> f32| numbers.iter().map(|x| of(*x).to_bits()).collect::<Vec<_>>();
         for path in Path::available() {
-            let mut each = numbers.clone();
-            ln_each(&mut each, Checked::new(path).unwrap());
-            assert_eq!(bits(&each), bits(&expected), "{path:?}");
+            let (mut logarithms, mut powers) = (numbers.clone(), numbers.clone());
+            ln_each(&mut logarithms, Checked::new(path).unwrap());
+            exp_each(&mut powers, Checked::new(path).unwrap());
+            assert_eq!(bits(&logarithms), expected(ln), "{path:?}");
+            assert_eq!(bits(&powers), expected(exp), "{path:?}");
         }
     }
 

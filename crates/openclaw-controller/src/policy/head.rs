@@ -4,6 +4,7 @@
 use super::action::{Before, PolicyAction, followed, outputs_of};
 use super::features::{FeatureBuilder, SlotClasses};
 use super::guardrails::refusal;
+use super::kernel::Checked;
 use super::schema::ACTIONS;
 use crate::little_guard::LittleGuard;
 use crate::observation::{Action, Controller, Observation, SharedAction};
@@ -11,6 +12,7 @@ use crate::observation::{Action, Controller, Observation, SharedAction};
 /// Turns observations into rows for the network and its output rows into actions.
 #[derive(Clone, Debug)]
 pub struct PolicyHead {
+    path: Checked,
     builder: FeatureBuilder,
     slots: SlotClasses,
     start_per_s: f64,
@@ -24,6 +26,7 @@ impl PolicyHead {
     #[must_use]
     pub fn new(start_per_s: f64) -> Self {
         Self {
+            path: Checked::best(),
             builder: FeatureBuilder::new(start_per_s),
             slots: SlotClasses::new(),
             start_per_s,
@@ -59,7 +62,7 @@ impl PolicyHead {
         let admitted_per_s = self.builder.has_decided().then(|| self.builder.admitted_per_s());
         let before = Before { start_per_s: self.start_per_s, admitted_per_s };
         let decided = match refusal(seen, outputs) {
-            None => followed(seen, &self.slots, outputs, before),
+            None => followed(seen, &self.slots, outputs, before, self.path),
             Some(guardrail) => {
                 let shared = self.classical;
                 let mut clamped = [0.0; ACTIONS];

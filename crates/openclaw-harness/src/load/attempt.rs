@@ -37,9 +37,7 @@ pub(super) struct Sender {
 impl Sender {
     /// Notes an attempt as offered, at the moment at which it is decided on.
     pub(super) fn begin(&self, planned: &Planned, at: Duration, first: bool) -> Sent {
-        let sent = Sent { at_s: at.as_secs_f64(), user: planned.user, first };
-        self.recorder.lock().begin(sent);
-        sent
+        self.recorder.lock().begin(Sent::new(at.as_secs_f64(), planned.user, first))
     }
 
     /// Sends a rating that was begun, and again where it is refused and its client tries again.

@@ -87,6 +87,11 @@ impl ScenarioTraffic {
         }
     }
 
+    /// Its recorded arrivals, where it has them.
+    pub(super) fn trace(&self) -> Option<&ArrivalTrace> {
+        self.trace.as_ref()
+    }
+
     /// Its users.
     #[must_use]
     pub fn population(&self) -> &Population {

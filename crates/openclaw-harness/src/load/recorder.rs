@@ -11,7 +11,8 @@ use hdrhistogram::Histogram;
 use super::Outcome;
 use super::live::{LiveSecond, Progress};
 use super::report::{LoadReport, SecondReport, WorkReport};
-use super::window::{Closed, Counts, FairShares, Judge, Window};
+use super::shares::FairShares;
+use super::window::{Closed, Counts, Judge, Window};
 
 /// Distinct reasons that are told apart; the rest are counted together.
 const REASONS_MAX: usize = 16;
@@ -25,12 +26,21 @@ pub(super) struct Sent {
     pub(super) at_s: f64,
     pub(super) user: Option<u32>,
     pub(super) first: bool,
+    /// A first attempt of a user who asked for no more than its share then; known once it has begun.
+    pub(super) well_behaved: bool,
+}
+
+impl Sent {
+    pub(super) fn new(at_s: f64, user: Option<u32>, first: bool) -> Self {
+        Self { at_s, user, first, well_behaved: false }
+    }
 }
 
 /// All measurements of a load.
 #[derive(Debug)]
 pub(super) struct Recorder {
     judge: Judge,
+    shares: Option<FairShares>,
     duration_s: f64,
     warm_up_s: f64,
     windows: VecDeque<Window>,
@@ -52,10 +62,8 @@ struct Measured {
     windows: u64,
     windows_over_slo: u64,
     well_behaved: (u64, u64),
-    /// By user: completions in SLO windows, and requests it was entitled to.
-    shares: Vec<(f64, f64)>,
-    /// Work in time, in plain requests: all of it, and that of SLO windows.
-    good_work: (f64, f64),
+    /// In plain requests.
+    work: WorkReport,
     send_lag_us: Histogram<u64>,
 }
 
@@ -69,7 +77,6 @@ impl Recorder {
     ) -> Self {
         #[expect(clippy::expect_used, reason = "constant bounds, which the constructor accepts")]
         let histogram = || Histogram::new_with_bounds(1, LATENCY_US_MAX, 3).expect("valid histogram bounds");
-        let users = shares.as_ref().map_or(0, FairShares::users);
         let measured = Measured {
             counts: Counts::default(),
             latency_us: histogram(),
@@ -78,12 +85,16 @@ impl Recorder {
             windows: 0,
             windows_over_slo: 0,
             well_behaved: (0, 0),
-            shares: vec![(0.0, 0.0); users],
-            good_work: (0.0, 0.0),
+            work: WorkReport::default(),
             send_lag_us: histogram(),
         };
         Self {
-            judge: Judge { slo_s, timeout_s, shares },
+            judge: Judge {
+                slo_s,
+                timeout_s,
+                capacity: shares.as_ref().map(|shares| shares.capacity().clone()),
+            },
+            shares,
             duration_s,
             warm_up_s,
             windows: VecDeque::new(),
@@ -97,10 +108,25 @@ impl Recorder {
     }
 
     /// An attempt is about to be sent.
-    pub(super) fn begin(&mut self, sent: Sent) {
+    pub(super) fn begin(&mut self, mut sent: Sent) -> Sent {
         self.live.begin();
         self.totals.begin(sent.first);
-        self.window(sent.at_s).begin(sent.user, sent.first);
+        self.advance_shares(sent.at_s);
+        if let (Some(shares), Some(user)) = (&self.shares, sent.user) {
+            sent.well_behaved = sent.first && shares.is_well_behaved(user);
+        }
+        self.window(sent.at_s).begin(&sent);
+        sent
+    }
+
+    /// Entitles everybody for the windows up to an attempt's intended time, so that it is judged by its own; what that
+    /// covers of earlier work counts in the second under way.
+    fn advance_shares(&mut self, now_s: f64) {
+        let Some(shares) = &mut self.shares else { return };
+        let covered = shares.advance(now_s);
+        if covered > 0.0 {
+            self.window(now_s).book(0.0, covered);
+        }
     }
 
     /// An attempt intended for `at_s` leaves `lag_s` later.
@@ -123,7 +149,11 @@ impl Recorder {
         #[expect(clippy::cast_possible_truncation, reason = "seven digits are exact enough for a latency")]
         let sample_s = latency_s as f32;
         self.live.end(outcome, sample_s, good);
-        self.window(sent.at_s).end(sent.user, outcome, sample_s, good);
+        self.window(sent.at_s).end(&sent, outcome, sample_s, good);
+        if let (Some(shares), Some(user), true) = (&mut self.shares, sent.user, good) {
+            let (work, covered) = shares.good(user);
+            self.window(sent.at_s).book(work, covered);
+        }
         if sent.at_s >= self.warm_up_s {
             self.measured.sample(outcome, latency_s);
         }
@@ -150,9 +180,8 @@ impl Recorder {
             reason = "at_s >= 0, a week at most"
         )]
         let index = (at_s as usize).saturating_sub(self.seconds.len());
-        let users = self.measured.shares.len();
         while self.windows.len() <= index {
-            self.windows.push_back(Window::new(users));
+            self.windows.push_back(Window::default());
         }
         &mut self.windows[index]
     }
@@ -169,8 +198,7 @@ impl Recorder {
 
     fn close_first(&mut self, end_s: f64) {
         let from_s = self.seconds.len() as f64;
-        let users = self.measured.shares.len();
-        let window = self.windows.pop_front().unwrap_or_else(|| Window::new(users));
+        let window = self.windows.pop_front().unwrap_or_default();
         let closed = self.judge.close(window, from_s, (from_s + 1.0).min(end_s));
         if from_s >= self.warm_up_s {
             self.measured.add(&closed);
@@ -204,8 +232,7 @@ impl Recorder {
         let measured_s = (end_s - self.warm_up_s).max(0.0);
         let (totals, measured) = (&self.totals, &self.measured);
         let per_s = |count: f64| if measured_s > 0.0 { count / measured_s } else { 0.0 };
-        let fair = self.judge.shares.is_some();
-        let entitled = || measured.shares.iter().map(|(good, entitled)| good.min(*entitled)).sum();
+        let fair = self.shares.is_some();
         let percentile = |fraction| measured.percentile_ms(fraction, self.judge.timeout_s);
         LoadReport {
             duration_s: end_s,
@@ -226,7 +253,7 @@ impl Recorder {
             accepted_per_s: per_s(measured.counts.accepted as f64),
             goodput_per_s: per_s(measured.counts.good as f64),
             goodput_in_slo_windows_per_s: per_s(measured.good_in_slo_windows as f64),
-            entitled_goodput_in_slo_windows_per_s: fair.then(|| per_s(entitled())),
+            entitled_goodput_in_slo_windows_per_s: fair.then(|| per_s(measured.work.entitled_in_slo_windows)),
             p50_ms: percentile(0.5),
             p95_ms: percentile(0.95),
             p99_ms: percentile(0.99),
@@ -234,7 +261,7 @@ impl Recorder {
             throttled_fraction: fraction(measured.counts.throttled(), measured.counts.attempts),
             well_behaved_throttled_fraction: fair
                 .then(|| fraction(measured.well_behaved.1, measured.well_behaved.0)),
-            work: self.judge.shares.as_ref().map(|shares| measured.work(shares.costs())),
+            work: fair.then_some(measured.work),
             send_lag_p99_ms: measured.send_lag_us.value_at_quantile(0.99) as f64 / 1e3,
             failures: self.failures.clone(),
             seconds: self.seconds.clone(),
@@ -264,25 +291,12 @@ impl Measured {
         if within_slo {
             self.good_in_slo_windows += closed.counts.good;
         }
-        let Some(fairness) = &closed.fairness else { return };
-        self.good_work.0 += fairness.good_work;
-        self.good_work.1 += if within_slo { fairness.good_work } else { 0.0 };
-        self.well_behaved.0 += fairness.attempts;
-        self.well_behaved.1 += fairness.throttled;
-        for (sum, (good, entitled)) in self.shares.iter_mut().zip(&fairness.shares) {
-            sum.0 += if within_slo { *good } else { 0.0 };
-            sum.1 += entitled;
-        }
-    }
-
-    /// `costs` is the work of one request by user.
-    fn work(&self, costs: &[f64]) -> WorkReport {
-        let entitled =
-            self.shares.iter().zip(costs).map(|((good, entitled), cost)| good.min(*entitled) * cost);
-        WorkReport {
-            good: self.good_work.0,
-            good_in_slo_windows: self.good_work.1,
-            entitled_in_slo_windows: entitled.sum(),
+        self.well_behaved.0 += closed.well_behaved.0;
+        self.well_behaved.1 += closed.well_behaved.1;
+        self.work.good += closed.good_work;
+        if within_slo {
+            self.work.good_in_slo_windows += closed.good_work;
+            self.work.entitled_in_slo_windows += closed.fair_work;
         }
     }
 

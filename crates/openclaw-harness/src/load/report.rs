@@ -48,8 +48,8 @@ pub struct LoadReport {
     pub goodput_per_s: f64,
     /// The same, counting only the windows of 1 s whose p95 meets the SLO.
     pub goodput_in_slo_windows_per_s: f64,
-    /// The same, counting each user only up to its entitlement over the run: max-min fair, dominant-resource
-    /// fair where there are dependencies. Scenarios only.
+    /// The same in plain requests, counting each user only up to its entitlement so far: max-min fair,
+    /// dominant-resource fair where there are dependencies. Scenarios only.
     pub entitled_goodput_in_slo_windows_per_s: Option<f64>,
     /// Median latency of admitted requests in milliseconds. A timeout counts as infinitely late; where a
     /// percentile falls on timeouts it is given as `timeoutMs`, which no completed request can exceed.
@@ -83,7 +83,7 @@ pub struct WorkReport {
     pub good: f64,
     /// Only in windows of 1 s whose p95 meets the SLO.
     pub good_in_slo_windows: f64,
-    /// The same, counting each user only up to its entitlement over the run.
+    /// The same, counting each user only up to its entitlement so far.
     pub entitled_in_slo_windows: f64,
 }
 

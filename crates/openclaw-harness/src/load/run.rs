@@ -17,7 +17,7 @@ use super::live::{Progress, whole_ms};
 use super::plan::{Plan, Planned, Stamp, Traffic};
 use super::recorder::Recorder;
 use super::report::LoadReport;
-use super::window::FairShares;
+use super::shares::FairShares;
 use crate::ratings::RatingsError;
 
 /// Attempts that are sent in one go before the clock, the observer and the cancellation are looked at again.

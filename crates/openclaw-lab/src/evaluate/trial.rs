@@ -89,6 +89,18 @@ impl Trial {
         self.played(contender, run, stopwatch.median_us())
     }
 
+    /// JF of a contender's courses with service times drawn anew, `draws` of them; the first is the scenario's own.
+    #[must_use]
+    pub fn redrawn_jf(&self, contender: &Contender, draws: u64) -> Vec<f64> {
+        let settings = SimSettings { bounds: contender.bounds(), ..self.settings };
+        let jf = |draw: u64| {
+            let mut controller = contender.build(self.start_per_s())?;
+            let simulation = Simulation::in_world(Arc::new(self.world.redrawn(draw)), settings);
+            Some(score(&simulation.run(controller.as_mut()), &self.oracle).jf)
+        };
+        (0..draws).filter_map(jf).collect()
+    }
+
     /// ½(J + JF) of a contender: what is tuned by.
     #[must_use]
     pub fn objective(&self, contender: &Contender) -> f64 {

@@ -1,12 +1,14 @@
 //! Why a played course came out otherwise than its simulation: the likely cause in a plain sentence.
 //!
 //! Rules on measurements, in the order in which they invalidate what comes after them: on a machine without time to
-//! spare nothing else can be read, and a generator that was late explains latency whatever the service did.
+//! spare nothing else can be read, and a generator that was late explains latency whatever the service did. Luck comes
+//! before all of them: a gap that other service times make in the simulator too needs no cause.
 
+use super::chance::Chance;
 use super::circumstances::{BUSY, BackendUse, CommitTimes, MachineUse};
 use super::side::Side;
 
-/// A difference of JF that needs no explanation: two seeds of the simulator differ by more.
+/// A difference of JF that needs no explanation.
 const AGREES: f64 = 0.03;
 /// Part of the objective from which a delay counts as a cause.
 const OF_SLO: f64 = 0.05;
@@ -32,34 +34,39 @@ pub struct Circumstances<'a> {
     pub slo_ms: f64,
 }
 
-/// The gap between both sides and its likely cause.
+/// The gap between a played course and what the simulator expects, and its likely cause.
 #[must_use]
-pub fn likely_cause(real: &Side, simulated: &Side, seen: &Circumstances<'_>) -> String {
-    let gap = real.jf - simulated.jf;
+pub fn likely_cause(real: &Side, simulated: &Chance, seen: &Circumstances<'_>) -> String {
+    let gap = real.jf - simulated.mean_jf;
     let causes = causes(real, seen);
+    let saturated = causes.first().filter(|_| is_saturated(seen.machine));
+    let although = saturated.map_or_else(String::new, |cause| format!(", although {cause}"));
     if gap.abs() < AGREES {
-        let saturated = causes.first().filter(|_| is_saturated(seen.machine));
-        return match saturated {
-            Some(cause) => format!("both sides agree, although {cause}"),
-            None => "both sides agree".to_owned(),
-        };
+        return format!("both sides agree{although}");
     }
-    let points = gap.abs() * 1e2;
-    if gap > 0.0 {
+    let points = format!(
+        "{:.0} points {} than simulated",
+        gap.abs() * 1e2,
+        if gap > 0.0 { "better" } else { "worse" }
+    );
+    let Chance { draws, lowest_jf, highest_jf, .. } = simulated;
+    let range = format!("JF from {lowest_jf:.2} to {highest_jf:.2} over {draws} draws of service times");
+    if gap.abs() <= simulated.reach() {
         return format!(
-            "{points:.0} points better than simulated; the two sides draw different service times, and count seconds \
-             differently"
+            "{points} in the mean, which is luck: the simulator itself comes to {range}{although}"
         );
     }
+    if gap > 0.0 {
+        return format!("{points}, which luck does not explain: the simulator comes to {range}{although}");
+    }
     match causes.split_first() {
-        None => format!("{points:.0} points worse than simulated, and nothing that was measured says why"),
-        Some((first, [])) => format!("{points:.0} points worse than simulated, likely because {first}"),
-        Some((first, more)) => {
+        None => {
             format!(
-                "{points:.0} points worse than simulated, likely because {first}; also, {}",
-                more.join("; ")
+                "{points}; the simulator comes to {range}, and nothing that was measured says why it is more"
             )
         }
+        Some((first, [])) => format!("{points}, likely because {first}"),
+        Some((first, more)) => format!("{points}, likely because {first}; also, {}", more.join("; ")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::chance::Chance;
 use super::circumstances::{BackendUse, CommitTimes, MachineUse};
 use super::side::Side;
 use crate::evaluate::Role;
@@ -26,9 +27,11 @@ pub struct RealOutcome {
     pub real: Side,
     /// In the simulator.
     pub simulated: Side,
+    /// JF of the simulator over many draws of service times, of which `simulated` is the scenario's own.
+    pub chance: Chance,
     /// The simulated oracle's work within the SLO, in plain requests: what both sides' G divides by.
     pub oracle_good_work: f64,
-    /// JF of the played course less that of the simulated one.
+    /// JF of the played course less the mean of the simulated ones.
     #[serde(rename = "differenceJF")]
     pub difference_jf: f64,
     /// The likely cause of the difference.
@@ -103,7 +106,7 @@ impl RealEvaluation {
         };
         let mut standings: Vec<_> = names
             .into_iter()
-            .map(|name| (name, mean(name, |row| row.real.jf), mean(name, |row| row.simulated.jf)))
+            .map(|name| (name, mean(name, |row| row.real.jf), mean(name, |row| row.chance.mean_jf)))
             .collect();
         standings.sort_by(|one, other| other.1.total_cmp(&one.1));
         standings

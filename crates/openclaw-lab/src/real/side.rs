@@ -7,9 +7,8 @@ use serde::Serialize;
 /// What one controller got on one course. Counts cover the whole course; everything per second, percentiles, fractions
 /// of windows and scores leave out the first two seconds.
 ///
-/// Two rules differ, and both blur what happens at the edges of a second: a played attempt belongs to the second it was
-/// intended for, a simulated one to the second it ended in; and entitlements are solved for whole seconds of a played
-/// course, for tenths of a simulated one.
+/// One rule differs, and blurs what happens at the edges of a second: a played attempt belongs to the second it was
+/// intended for, a simulated one to the second it ended in. Entitlements come from the same ledger.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Side {

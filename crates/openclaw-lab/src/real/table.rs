@@ -1,5 +1,6 @@
 //! The comparison as a table for the terminal.
 
+use super::chance::Chance;
 use super::outcome::{RealEvaluation, RealOutcome};
 use super::side::Side;
 
@@ -28,6 +29,7 @@ pub fn table(rows: &[&RealOutcome]) -> String {
     for row in rows {
         table.push_str(&line(&row.controller, "real", &row.real, width));
         table.push_str(&line("", "simulated", &row.simulated, width));
+        table.push_str(&spread(&row.chance, width));
         table.push_str(&format!("{:<width$}{}{}\n", "", row.cause, busy(row)));
     }
     table
@@ -48,6 +50,13 @@ fn line(controller: &str, which: &str, side: &Side, width: usize) -> String {
         side.throttled_fraction * 1e2,
         side.well_behaved_throttled * 1e2,
     )
+}
+
+/// What luck makes of the simulated JF.
+fn spread(chance: &Chance, width: usize) -> String {
+    let Chance { draws, mean_jf, lowest_jf, highest_jf, .. } = chance;
+    let name = format!("{draws} draws");
+    format!("{:<width$}{name:<11}{:>14}{mean_jf:>7.3}   from {lowest_jf:.3} to {highest_jf:.3}\n", "", "")
 }
 
 fn busy(row: &RealOutcome) -> String {

@@ -21,6 +21,9 @@ pub(super) fn body(evaluation: &RealEvaluation, timeline: Option<&str>) -> Marku
             "Every course was played twice: once in real time, with the services and a stand-in backend as processes of \
             their own and an open-loop load generator before them, and once in the simulator, with the same users, the \
             same attempts and the same disturbances. Scores of both sides divide by what the simulated oracle reaches."
+            " How long each request works is drawn at random, and a played course draws in the order in which its requests \
+            happen to arrive. So every simulated course was repeated with other draws: where these lie far apart, one \
+            played course says little, and a gap within their range is luck."
             @if (evaluation.scale - 1.0).abs() > f64::EPSILON {
                 " Workers and demand of every scenario were scaled by " (evaluation.scale) "."
             }
@@ -53,7 +56,7 @@ fn standings(evaluation: &RealEvaluation) -> Markup {
     html! {
         div.wide {
             table {
-                thead { tr { th { "Controller" } th { "JF played" } th { "JF simulated" } th { "Difference" } } }
+                thead { tr { th { "Controller" } th { "JF played" } th { "JF simulated, mean of all draws" } th { "Difference" } } }
                 tbody {
                     @for (name, real, simulated) in evaluation.standings() {
                         tr class=(role_class(role_of(evaluation, name))) {
@@ -103,6 +106,15 @@ fn courses(evaluation: &RealEvaluation, scenario: &str) -> Markup {
                             td { "simulated" }
                             (side(&row.simulated))
                             td {} td {}
+                        }
+                        tr {
+                            th {}
+                            td { (row.chance.draws) " draws" }
+                            td {} td {}
+                            td { (format!("{:.3}", row.chance.mean_jf)) }
+                            td colspan="10" {
+                                (format!("JF from {:.3} to {:.3}", row.chance.lowest_jf, row.chance.highest_jf))
+                            }
                         }
                     }
                 }

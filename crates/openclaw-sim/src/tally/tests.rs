@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use openclaw_scenario::{Arrival, demo};
+use openclaw_scenario::demo;
 
 use super::*;
 
 /// Two users, one of whom asks for far more than there is.
 struct Course {
     world: World,
-    fairness: Fairness,
+    fairness: FairLedger,
     tally: Tally,
     second: f64,
 }
@@ -20,24 +20,24 @@ impl Course {
         (scenario.users.count, scenario.duration_s) = (2, 6.0);
         scenario.capacity.clear();
         let world = World::new(Arc::new(scenario), None, 0);
-        let (fairness, tally) = (Fairness::new(&world), Tally::new(&world, 0.2));
+        let (fairness, tally) =
+            (FairLedger::new(&world.scenario, &world.population), Tally::new(&world, 0.2));
         Self { world, fairness, tally, second: 0.0 }
     }
 
     /// A second in which user 0 asks for 1000 requests, user 1 for 100, and 800 fit; what ends are
     /// `good` requests of each user and `late` ones.
     fn second(&mut self, good: [u32; 2], late: u32) {
-        let arrival = |user| Arrival { time_s: self.second, user, class: 0, retries_max: 0 };
-        let arrivals: Vec<_> =
-            std::iter::repeat_n(arrival(0), 1000).chain(std::iter::repeat_n(arrival(1), 100)).collect();
-        self.fairness.open(&arrivals, self.second, self.second + 1.0, &self.world);
+        let users = std::iter::repeat_n(0, 1000).chain(std::iter::repeat_n(1, 100));
+        let stage = &self.world.stages[0];
+        self.fairness.open(users, [stage.workers]);
         for _ in 0..SLOTS_PER_S {
             self.tally.begin_slot(self.fairness.window_work() / SLOTS_PER_S as f64);
         }
         for (user, count) in (0..).zip(good) {
             for _ in 0..count {
                 assert!(self.tally.ended(End::Served, 0.1, 1.0));
-                self.fairness.good(user, 1.0);
+                self.fairness.good(user);
             }
         }
         (0..late).for_each(|_| assert!(!self.tally.ended(End::Served, 0.3, 1.0)));

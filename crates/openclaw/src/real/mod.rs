@@ -17,7 +17,8 @@ use openclaw_admin::shutdown::{Phase, Shutdown};
 use openclaw_harness::{Load, LoadReport, LoadSettings, ScenarioTraffic, Traffic};
 use openclaw_lab::evaluate::{Case, Contender, EVERYONE, Origin, Played, Role, Trial};
 use openclaw_lab::real::{
-    Circumstances, RealEvaluation, RealOutcome, Side, Unplayable, likely_cause, playable, scaled, table,
+    Chance, Circumstances, DRAWS, RealEvaluation, RealOutcome, Side, Unplayable, likely_cause, playable,
+    scaled, table,
 };
 use openclaw_lab::report;
 use openclaw_scenario::CapacityTimeline;
@@ -135,6 +136,7 @@ async fn play(
 ) -> Result<Option<RealOutcome>> {
     let (contender, name) = (&player.contender, &player.contender.name);
     let simulated = trial.play(contender, false);
+    let chance = Chance::of(&trial.redrawn_jf(contender, DRAWS));
     let what = || format!("{name} on {}", trial.case().name);
     let set = Stage::set(trial, contender, player.policy.as_deref(), args.slo);
     let mut stage = tokio::select! {
@@ -150,7 +152,7 @@ async fn play(
     }
     stage.check_alive().with_context(what)?;
     let (done, seen) = (done.with_context(what)?, seen.with_context(what)?);
-    Ok(Some(outcome(trial, contender, &done, &simulated, seen)))
+    Ok(Some(outcome(trial, contender, &done, (&simulated, chance), seen)))
 }
 
 async fn send(
@@ -186,7 +188,7 @@ fn outcome(
     trial: &Trial,
     contender: &Contender,
     done: &LoadReport,
-    simulated: &Played,
+    (simulated, chance): (&Played, Chance),
     seen: Seen,
 ) -> RealOutcome {
     let oracle = trial.oracle();
@@ -199,14 +201,15 @@ fn outcome(
         send_lag_p99_ms: done.send_lag_p99_ms,
         slo_ms: done.slo_ms,
     };
-    let cause = likely_cause(&real, &simulated, &circumstances);
+    let cause = likely_cause(&real, &chance, &circumstances);
     RealOutcome {
         controller: contender.name.clone(),
         role: contender.role(),
         scenario: trial.case().name.clone(),
         description: trial.scenario().description.clone(),
         seed: trial.seed(),
-        difference_jf: real.jf - simulated.jf,
+        difference_jf: real.jf - chance.mean_jf,
+        chance,
         oracle_good_work: oracle.figures.good_work,
         real,
         simulated,

@@ -45,7 +45,7 @@ fn assert_near(found: f64, expected: f64) {
 
 #[test]
 fn the_middle_admits_what_leaves_and_holds_the_guard_at_a_third_of_the_slo() {
-    let decided = followed(&observation(), &slots(&[]), &outputs(&[]), BEFORE);
+    let decided = followed(&observation(), &slots(&[]), &outputs(&[]), BEFORE, Checked::best());
     assert_near(decided.shared.admitted_per_s, 600.0);
     assert_near(decided.shared.guard_s.unwrap(), 0.15 * 0.2 * 6_f64.sqrt());
     assert_eq!((decided.shared.bucket_s, decided.shared.headroom), (1.5, 2.9));
@@ -56,22 +56,28 @@ fn the_middle_admits_what_leaves_and_holds_the_guard_at_a_third_of_the_slo() {
 #[test]
 fn the_ends_are_as_specified_and_outputs_beyond_them_go_no_further() {
     let seen = observation();
-    let low = followed(&seen, &slots(&[]), &outputs(&[(0, -1.0), (1, -1.0)]), BEFORE);
+    let low = followed(&seen, &slots(&[]), &outputs(&[(0, -1.0), (1, -1.0)]), BEFORE, Checked::best());
     assert_near(low.shared.admitted_per_s, 600.0 * (-1.5_f64).exp());
     assert_near(low.shared.guard_s.unwrap(), 0.15 * 0.2);
-    let beyond = followed(&seen, &slots(&[]), &outputs(&[(0, -7.0), (1, -3.0)]), BEFORE);
+    let beyond = followed(&seen, &slots(&[]), &outputs(&[(0, -7.0), (1, -3.0)]), BEFORE, Checked::best());
     assert_eq!(beyond, low);
-    let high = followed(&seen, &slots(&[]), &outputs(&[(0, 0.5), (1, 1.0)]), BEFORE);
+    let high = followed(&seen, &slots(&[]), &outputs(&[(0, 0.5), (1, 1.0)]), BEFORE, Checked::best());
     assert_near(high.shared.admitted_per_s, 600.0 * 0.75_f64.exp());
     assert_near(high.shared.guard_s.unwrap(), 0.9 * 0.2);
     let idle = Observation { throughput_slow_per_s: 0.0, ..seen };
-    let idle = followed(&idle, &slots(&[]), &outputs(&[(0, 1.0)]), BEFORE);
+    let idle = followed(&idle, &slots(&[]), &outputs(&[(0, 1.0)]), BEFORE, Checked::best());
     assert_near(idle.shared.admitted_per_s, 0.05 * 800.0 * 1.5_f64.exp());
 }
 
 #[test]
 fn a_dependency_has_a_total_and_a_guard_of_its_own() {
-    let decided = followed(&parted(), &slots(&[0, 1, 2]), &outputs(&[(2, -0.5), (3, 1.0), (4, 0.9)]), BEFORE);
+    let decided = followed(
+        &parted(),
+        &slots(&[0, 1, 2]),
+        &outputs(&[(2, -0.5), (3, 1.0), (4, 0.9)]),
+        BEFORE,
+        Checked::best(),
+    );
     assert_eq!(decided.shared.dependencies.len(), 1);
     assert_near(decided.shared.dependencies[0].admitted_per_s, 100.0 * (-0.75_f64).exp());
     assert_near(decided.shared.dependencies[0].guard_s.unwrap(), 0.18);
@@ -81,7 +87,8 @@ fn a_dependency_has_a_total_and_a_guard_of_its_own() {
 #[test]
 fn a_classes_outputs_scale_its_level_and_its_guard() {
     // Slot 1 is class 2.
-    let decided = followed(&parted(), &slots(&[0, 2]), &outputs(&[(8, 1.0), (9, -0.5)]), BEFORE);
+    let decided =
+        followed(&parted(), &slots(&[0, 2]), &outputs(&[(8, 1.0), (9, -0.5)]), BEFORE, Checked::best());
     let classes = decided.shared.classes;
     assert_eq!(classes.len(), 3);
     assert_near(classes[2].level, 1_f64.exp());
@@ -92,7 +99,8 @@ fn a_classes_outputs_scale_its_level_and_its_guard() {
 
 #[test]
 fn one_class_alone_is_left_as_it_is() {
-    let decided = followed(&parted(), &slots(&[0]), &outputs(&[(6, 1.0), (7, -1.0)]), BEFORE);
+    let decided =
+        followed(&parted(), &slots(&[0]), &outputs(&[(6, 1.0), (7, -1.0)]), BEFORE, Checked::best());
     assert!(decided.shared.classes.is_empty());
     assert_eq!(decided.clamped[6..8], [0.0, 0.0]);
 }
@@ -100,10 +108,10 @@ fn one_class_alone_is_left_as_it_is() {
 #[test]
 fn the_gravest_rail_is_told() {
     let slow = Observation { base_s: 0.08, ..observation() };
-    let decided = followed(&slow, &slots(&[]), &outputs(&[(1, -1.0)]), BEFORE);
+    let decided = followed(&slow, &slots(&[]), &outputs(&[(1, -1.0)]), BEFORE, Checked::best());
     assert_eq!(decided.guardrail, Some(Guardrail::GuardTime));
     let last = Before { admitted_per_s: Some(5000.0), ..BEFORE };
-    let decided = followed(&slow, &slots(&[]), &outputs(&[(1, -1.0)]), last);
+    let decided = followed(&slow, &slots(&[]), &outputs(&[(1, -1.0)]), last, Checked::best());
     assert_eq!(decided.guardrail, Some(Guardrail::Step));
 }
 
@@ -111,7 +119,7 @@ fn the_gravest_rail_is_told() {
 fn an_actions_outputs_lead_back_to_it() {
     let seen = observation();
     for (a, b) in [(-1.0, 1.0), (-0.3, 0.4), (0.5, -0.9)] {
-        let decided = followed(&seen, &slots(&[]), &outputs(&[(0, a), (1, b)]), BEFORE);
+        let decided = followed(&seen, &slots(&[]), &outputs(&[(0, a), (1, b)]), BEFORE, Checked::best());
         let back = outputs_of(&seen, &decided.shared);
         assert!((back[0] - a).abs() < 1e-5 && (back[1] - b).abs() < 1e-5, "{back:?} is not {a}, {b}");
     }
@@ -157,7 +165,7 @@ proptest! {
         seen.dependencies[0].throughput_slow_per_s = calls;
         seen.dependencies[0].throughput_peak_per_s = calls;
         let before = Before { admitted_per_s: last, ..BEFORE };
-        let decided = followed(&seen, &slots(&[2, 0, 1]), &outputs, before);
+        let decided = followed(&seen, &slots(&[2, 0, 1]), &outputs, before, Checked::best());
         prop_assert!(Action::Shared(decided.shared).is_sound(), "{:?}", decided);
         prop_assert!(decided.shared.admitted_per_s >= 50.0);
     }

@@ -1,5 +1,6 @@
 //! From attempts to a report, in simulated time.
 
+use super::super::plan::ScenarioTraffic;
 use super::*;
 use proptest::prelude::*;
 
@@ -9,8 +10,8 @@ fn recorder(warm_up_s: f64, duration_s: f64) -> Recorder {
 
 /// One attempt that ends as given.
 fn attempt(recorder: &mut Recorder, at_s: f64, latency_s: f64, outcome: &Outcome) {
-    let sent = Sent { at_s, user: None, first: true };
-    recorder.begin(sent);
+    let sent = Sent::new(at_s, None, true);
+    let sent = recorder.begin(sent);
     recorder.end(sent, outcome, at_s + latency_s);
 }
 
@@ -77,12 +78,13 @@ fn a_run_without_admitted_requests_has_no_percentiles() {
     assert!(json["p95Ms"].is_null() && json["wellBehavedThrottledFraction"].is_null());
 }
 
-/// Two users of a scenario in which the second one's requests take four times the work.
-fn costly() -> FairShares {
+/// Two users of a service whose workers do five plain requests a second each; one user's take four times the work.
+fn costly(workers: u32, load: f64) -> (FairShares, Vec<openclaw_scenario::Arrival>) {
     let mut scenario = openclaw_scenario::demo();
     scenario.users.count = 2;
     scenario.capacity.clear();
-    scenario.service.workers = 2;
+    scenario.surges.clear();
+    (scenario.load, scenario.service.workers) = (load, workers);
     scenario.service.service_time = openclaw_scenario::ServiceTime::Lognormal { mean_ms: 200.0, cv: 0.0 };
     scenario.request_classes = vec![openclaw_scenario::RequestClass {
         context: openclaw_scenario::Context::from_key("deviceType=mobile"),
@@ -91,31 +93,53 @@ fn costly() -> FairShares {
         network_delay_ms: 0.0,
         call_fraction: None,
     }];
-    FairShares::new(&super::super::plan::ScenarioTraffic::new(scenario))
+    let traffic = ScenarioTraffic::new(scenario);
+    let arrivals = traffic.arrivals().take_while(|arrival| arrival.time_s < 2.0).collect();
+    (FairShares::new(&traffic), arrivals)
 }
 
 #[test]
 fn work_is_counted_in_plain_requests_and_each_user_s_up_to_its_entitlement() {
-    let shares = costly();
-    let costs = shares.costs().to_vec();
-    assert!(costs.contains(&1.0) && costs.contains(&4.0), "one user of either class: {costs:?}");
+    let (shares, arrivals) = costly(2, 4.0);
+    let cost =
+        |user: u32| if arrivals.iter().any(|one| one.user == user && one.class == 1) { 4.0 } else { 1.0 };
     let mut recorder = Recorder::new(0.5, 1.0, 0.0, 2.0, Some(shares));
-    for at_s in [0.1, 1.1] {
-        for user in 0..2 {
-            for _ in 0..8 {
-                let sent = Sent { at_s, user: Some(user), first: true };
-                recorder.begin(sent);
-                // The second window misses the SLO: a quarter of it is late.
-                let late = at_s > 1.0 && user == 0;
-                recorder.end(sent, &Outcome::Accepted, at_s + if late { 0.9 } else { 0.1 });
-            }
-        }
+    for arrival in &arrivals {
+        // Everybody is served, far more than the service could; the second window misses the SLO.
+        let sent = recorder.begin(Sent::new(arrival.time_s, Some(arrival.user), true));
+        let latency_s = if arrival.time_s >= 1.0 && arrival.class == 1 { 0.9 } else { 0.1 };
+        recorder.end(sent, &Outcome::Accepted, arrival.time_s + latency_s);
     }
+    let work_of = |counts: fn(f64, bool) -> bool| -> f64 {
+        let counted = arrivals.iter().filter(|one| counts(one.time_s, one.class == 1));
+        counted.map(|one| cost(one.user)).sum()
+    };
     let work = recorder.finish(2.0).work.unwrap();
-    assert_eq!(work.good, 8.0 * (costs[0] + 2.0 * costs[1]));
-    assert_eq!(work.good_in_slo_windows, 8.0 * (costs[0] + costs[1]));
-    // 10 units a second for 8 + 32: 5 each, and twice that over both seconds.
-    assert!((work.entitled_in_slo_windows - 18.0).abs() < 1e-9, "{work:?}");
+    assert_eq!(work.good, work_of(|time_s, costly| time_s < 1.0 || !costly));
+    assert_eq!(work.good_in_slo_windows, work_of(|time_s, _| time_s < 1.0));
+    let fair = work.entitled_in_slo_windows;
+    assert!(
+        fair > 5.0 && fair <= 10.0 + 1e-9,
+        "a second has ten units for {}: {fair}",
+        work.good_in_slo_windows
+    );
+}
+
+#[test]
+fn only_first_attempts_of_users_within_their_share_show_how_those_are_treated() {
+    let (shares, arrivals) = costly(20, 1.2);
+    let mut recorder = Recorder::new(0.5, 1.0, 0.0, 2.0, Some(shares));
+    let mut well_behaved = 0;
+    for arrival in &arrivals {
+        let sent = recorder.begin(Sent::new(arrival.time_s, Some(arrival.user), true));
+        well_behaved += u64::from(sent.well_behaved);
+        recorder.end(sent, &Outcome::ThrottledByBucket, arrival.time_s);
+        let again = recorder.begin(Sent::new(arrival.time_s, Some(arrival.user), false));
+        assert!(!again.well_behaved, "a retry says what the first attempt said");
+        recorder.end(again, &Outcome::Accepted, arrival.time_s + 0.1);
+    }
+    assert!(well_behaved > 0 && well_behaved < arrivals.len() as u64, "{well_behaved} of {}", arrivals.len());
+    assert_eq!(recorder.finish(2.0).well_behaved_throttled_fraction, Some(1.0));
 }
 
 #[test]
@@ -132,8 +156,8 @@ fn how_late_attempts_leave_is_told() {
 #[test]
 fn a_window_stays_open_until_its_last_attempt_has_ended() {
     let mut recorder = recorder(0.0, 10.0);
-    let slow = Sent { at_s: 0.5, user: None, first: true };
-    recorder.begin(slow);
+    let slow = Sent::new(0.5, None, true);
+    let slow = recorder.begin(slow);
     recorder.close_passed(9.0);
     assert!(recorder.seconds.is_empty());
     recorder.end(slow, &Outcome::Accepted, 9.1);
@@ -173,7 +197,7 @@ fn progress_shows_the_second_that_has_gone_by() {
     for _ in 0..10 {
         attempt(&mut recorder, 0.3, 0.0, &Outcome::ThrottledByGuard);
     }
-    recorder.begin(Sent { at_s: 0.9, user: None, first: true });
+    recorder.begin(Sent::new(0.9, None, true));
     let progress = recorder.progress(1.0);
     assert_eq!((progress.offered_per_s, progress.goodput_per_s, progress.outstanding), (41.0, 30.0, 1));
     assert_eq!(progress.throttled_fraction, 0.25);

@@ -4,21 +4,27 @@
 //! entitlement and good work are counted from the beginning: a burst that a user has not used up the room for is not
 //! held against it. What a window cannot serve may be served in the next, within the SLO, so it is asked for once
 //! more there.
+//!
+//! One ledger scores simulated courses and played ones: by another rule on one of the sides, shares by whole seconds for
+//! example, the same course comes out some points apart.
 
-use openclaw_scenario::{Arrival, FairDivision};
+use crate::fairness::FairDivision;
+use crate::population::Population;
+use crate::scenario::Scenario;
 
-use crate::world::World;
+/// Length of a window in seconds.
+pub const FAIR_WINDOW_S: f64 = 0.1;
 
 /// Rounding must not pass for ill behaviour.
 const ROUNDING: f64 = 1e-6;
 
 /// One user's fairness so far. Work units are those of a plain request.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Account {
+pub struct FairAccount {
     /// Work entitled to.
-    pub(crate) entitled: f64,
+    pub entitled: f64,
     /// Work done within the SLO.
-    pub(crate) good: f64,
+    pub good: f64,
     /// Requests first made in the window of that number.
     asked: f64,
     /// Requests of the window before that it could not serve.
@@ -28,10 +34,16 @@ pub(crate) struct Account {
 }
 
 /// All users' fairness.
-#[derive(Debug)]
-pub(crate) struct Fairness {
-    accounts: Vec<Account>,
+#[derive(Clone, Debug)]
+pub struct FairLedger {
+    accounts: Vec<FairAccount>,
     division: FairDivision,
+    /// By user.
+    classes: Vec<usize>,
+    /// By class, the work of one request.
+    costs: Vec<f64>,
+    /// Seconds of a worker that a plain request takes.
+    plain_work_s: f64,
     window: u32,
     /// Users with a demand in this window, and then those with something carried into the next.
     active: Vec<u32>,
@@ -44,11 +56,18 @@ pub(crate) struct Fairness {
     fair_work: f64,
 }
 
-impl Fairness {
-    pub(crate) fn new(world: &World) -> Self {
+impl FairLedger {
+    /// Before the first window of a scenario with these users.
+    #[must_use]
+    pub fn new(scenario: &Scenario, population: &Population) -> Self {
+        let classes: Vec<usize> = population.users().iter().map(|user| user.class.into()).collect();
+        let costs = 0..=scenario.request_classes.len();
         Self {
-            accounts: vec![Account::default(); world.ids.len()],
-            division: FairDivision::for_scenario(&world.scenario),
+            accounts: vec![FairAccount::default(); classes.len()],
+            division: FairDivision::for_scenario(scenario),
+            classes,
+            costs: costs.map(|class| scenario.service_time_factor(class)).collect(),
+            plain_work_s: scenario.service.service_time.mean_s(),
             window: 0,
             active: Vec::new(),
             carriers: Vec::new(),
@@ -60,63 +79,71 @@ impl Fairness {
         }
     }
 
-    /// Entitles everyone for the window from `from_s` to `to_s`, in which `arrivals` come.
-    pub(crate) fn open(&mut self, arrivals: &[Arrival], from_s: f64, to_s: f64, world: &World) {
+    /// Entitles everyone for the next window, in which each of `users` first asks once, and the service and each
+    /// dependency have so many seconds of a worker.
+    ///
+    /// # Panics
+    /// There is no such user, or there are not as many capacities as the service and its dependencies.
+    pub fn open(
+        &mut self,
+        users: impl IntoIterator<Item = u32>,
+        capacities_s: impl IntoIterator<Item = f64>,
+    ) {
         self.window += 1;
-        self.gather(arrivals, world);
+        self.gather(users);
         self.capacities_s.clear();
-        self.capacities_s.extend(
-            world
-                .stages
-                .iter()
-                .map(|stage| stage.workers * stage.timeline.mean_level(from_s, to_s) * (to_s - from_s)),
-        );
+        self.capacities_s.extend(capacities_s);
         self.window_work = 0.0;
-        if world.stages.len() == 1 {
-            let work = self.capacities_s[0] / world.stages[0].service_time.mean_s();
-            let level = self.level(work, world);
+        if let [of_service_s] = self.capacities_s[..] {
+            let level = self.level(of_service_s / self.plain_work_s);
             for index in 0..self.active.len() {
                 let user = self.active[index];
-                let (cost, wanted) = (world.cost(user), self.wanted[index].1);
+                let (cost, wanted) = (self.cost(user), self.wanted[index].1);
                 self.entitle(user, wanted, wanted.min(level / cost), cost);
             }
         } else {
             let entitlements = self.division.entitlements(&self.wanted, &self.capacities_s);
             for (index, entitled) in entitlements.into_iter().enumerate() {
                 let user = self.active[index];
-                self.entitle(user, self.wanted[index].1, entitled, world.cost(user));
+                self.entitle(user, self.wanted[index].1, entitled, self.cost(user));
             }
         }
     }
 
+    /// The work of one request of `user`.
+    #[must_use]
+    pub fn cost(&self, user: u32) -> f64 {
+        self.costs[self.classes[user as usize]]
+    }
+
     /// Lists who wants how much.
-    fn gather(&mut self, arrivals: &[Arrival], world: &World) {
+    fn gather(&mut self, users: impl IntoIterator<Item = u32>) {
         self.active.clear();
         self.active.append(&mut self.carriers);
         for user in &self.active {
             let account = &mut self.accounts[*user as usize];
             (account.window, account.asked) = (self.window, 0.0);
         }
-        for arrival in arrivals {
-            let account = &mut self.accounts[arrival.user as usize];
+        for user in users {
+            let account = &mut self.accounts[user as usize];
             if account.window != self.window {
                 (account.window, account.asked, account.carried) = (self.window, 0.0, 0.0);
-                self.active.push(arrival.user);
+                self.active.push(user);
             }
             account.asked += 1.0;
         }
         self.wanted.clear();
         let wanted = |user: &u32| {
             let account = &self.accounts[*user as usize];
-            (world.class_of(*user), account.asked + account.carried)
+            (self.classes[*user as usize], account.asked + account.carried)
         };
         self.wanted.extend(self.active.iter().map(wanted));
     }
 
     /// The level in work at which `capacity` is used up; infinite where everybody gets all.
-    fn level(&mut self, capacity: f64, world: &World) -> f64 {
+    fn level(&mut self, capacity: f64) -> f64 {
         self.sorted.clear();
-        self.sorted.extend(self.wanted.iter().map(|(class, wanted)| wanted * world.classes[*class].cost));
+        self.sorted.extend(self.wanted.iter().map(|(class, wanted)| wanted * self.costs[*class]));
         let total: f64 = self.sorted.iter().sum();
         if total <= capacity {
             return f64::INFINITY;
@@ -148,29 +175,35 @@ impl Fairness {
     }
 
     /// Books a request that was served within the SLO.
-    pub(crate) fn good(&mut self, user: u32, cost: f64) {
+    pub fn good(&mut self, user: u32) {
+        let cost = self.cost(user);
         let account = &mut self.accounts[user as usize];
         self.fair_work += (account.entitled - account.good).clamp(0.0, cost);
         account.good += cost;
     }
 
     /// Whether a user asks for no more than its share in this window.
-    pub(crate) fn is_well_behaved(&self, user: u32) -> bool {
+    #[must_use]
+    pub fn is_well_behaved(&self, user: u32) -> bool {
         let account = &self.accounts[user as usize];
         account.window == self.window && account.well_behaved
     }
 
     /// F, in work units.
-    pub(crate) fn fair_work(&self) -> f64 {
+    #[must_use]
+    pub fn fair_work(&self) -> f64 {
         self.fair_work
     }
 
     /// Work that all users of this window are entitled to: the lesser of capacity and demand.
-    pub(crate) fn window_work(&self) -> f64 {
+    #[must_use]
+    pub fn window_work(&self) -> f64 {
         self.window_work
     }
 
-    pub(crate) fn accounts(&self) -> &[Account] {
+    /// The accounts, by user.
+    #[must_use]
+    pub fn accounts(&self) -> &[FairAccount] {
         &self.accounts
     }
 }
