@@ -7,7 +7,7 @@ mod memory;
 mod sides;
 
 use std::process::ExitCode;
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use openclaw_benchkit::{Bench, Better, Options, Row, paired};
@@ -125,7 +125,7 @@ fn row(
 /// Nanoseconds of computing time per call on each of `threads`, over uniformly drawn keys; every `change_every`th call
 /// changes parameters instead.
 fn time(side: &impl Side, threads: u32, keys: u32, change_every: u32) -> f64 {
-    let start_line = &Barrier::new(threads as usize);
+    let start_line = &StartLine { arrived: AtomicU32::new(0), threads };
     let elapsed_ns: f64 = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..threads)
             .map(|thread| {
@@ -139,7 +139,24 @@ fn time(side: &impl Side, threads: u32, keys: u32, change_every: u32) -> f64 {
     elapsed_ns / f64::from(threads)
 }
 
-fn run(side: &impl Side, start_line: &Barrier, mut draws: Draws, keys: u32, change_every: u32) -> f64 {
+/// Where threads wait for each other, awake: those that sleep are woken one after the other and often onto one core,
+/// where they take turns instead of competing.
+struct StartLine {
+    arrived: AtomicU32,
+    threads: u32,
+}
+
+impl StartLine {
+    fn wait(&self) {
+        self.arrived.fetch_add(1, Ordering::AcqRel);
+        while self.arrived.load(Ordering::Acquire) < self.threads {
+            // Gives way only where another thread is ready: there may be fewer cores than threads.
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn run(side: &impl Side, start_line: &StartLine, mut draws: Draws, keys: u32, change_every: u32) -> f64 {
     start_line.wait();
     let start = cpu_time();
     let mut allowed = 0_u32;
