@@ -12,8 +12,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{Request, StatusCode};
 use http_body_util::Full;
-use hyper::{Request, StatusCode};
 use openclaw_benchkit::{Bench, Better, HttpClient, HttpLoad, Options, RUNS_MIN, Row, median};
 
 use sides::Side;

@@ -8,7 +8,6 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on ends with what it expected")]
 
-mod client;
 mod disk;
 mod peer;
 mod service;
@@ -17,9 +16,11 @@ mod startup;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use openclaw_benchkit::{Bench, Better, Options, RUNS_MIN, Row, try_paired};
+use axum::body::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use openclaw_benchkit::{Bench, Better, HttpClient, HttpLoad, Options, RUNS_MIN, Row, try_paired};
 
-use client::Client;
 use peer::Peer;
 use service::Service;
 
@@ -51,13 +52,16 @@ fn main() -> ExitCode {
 
 fn measure() -> std::io::Result<Bench> {
     let mut bench = Bench::new("ratings");
-    let (service, peer, client) = (Service::start()?, Peer::start()?, Client::new());
+    let (service, peer, client) = (Service::start()?, Peer::start()?, HttpClient::new());
+    let (single, batch): (fn(u64) -> _, fn(u64) -> _) = (post::<1>, post::<BATCH_RATINGS>);
     let kinds = [
-        ("single ratings, 64 connections", SINGLE_CONNECTIONS, 1, None),
-        ("batches of 1,000 ratings, 4 connections", BATCH_CONNECTIONS, BATCH_RATINGS, Some(1.5)),
+        ("single ratings, 64 connections", SINGLE_CONNECTIONS, single, 1, None),
+        ("batches of 1,000 ratings, 4 connections", BATCH_CONNECTIONS, batch, BATCH_RATINGS, Some(1.5)),
     ];
-    for (case, connections, size, goal) in kinds {
-        let own = || Ok(client.ratings_per_s(service.address(), connections, size, RUN));
+    for (case, connections, request, size, goal) in kinds {
+        let (address, expected) = (service.address(), StatusCode::CREATED);
+        let load = HttpLoad { address, connections, length: RUN, request, expected };
+        let own = || Ok(client.closed_loop(load) * size as f64);
         let (value, peer_value) = try_paired(RUNS_MIN, own, || peer.ratings_per_s(connections, size, RUN))?;
         let unit = "ratings/s";
         let better = Better::Higher;
@@ -79,6 +83,15 @@ fn measure() -> std::io::Result<Bench> {
         better: Better::Lower,
     });
     Ok(bench)
+}
+
+/// A request with so many ratings.
+fn post<const RATINGS: usize>(number: u64) -> Request<Full<Bytes>> {
+    Request::post("/ratings")
+        .header("host", "127.0.0.1")
+        .header("content-type", "application/x-ndjson")
+        .body(Full::new(body(number, RATINGS).into()))
+        .expect("a request")
 }
 
 /// The body of one request: one rating as JSON, or so many as NDJSON. Deterministic in its number.
