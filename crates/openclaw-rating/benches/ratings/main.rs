@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 fn measure() -> std::io::Result<Bench> {
     let mut bench = Bench::new("ratings");
     let (service, peer, client) = (Service::start()?, Peer::start()?, HttpClient::new());
-    let (single, batch): (fn(u64) -> _, fn(u64) -> _) = (post::<1>, post::<BATCH_RATINGS>);
+    let (single, batch): (Make, Make) = (post::<1>, post::<BATCH_RATINGS>);
     let kinds = [
         ("single ratings, 64 connections", SINGLE_CONNECTIONS, single, 1, None),
         ("batches of 1,000 ratings, 4 connections", BATCH_CONNECTIONS, batch, BATCH_RATINGS, Some(1.5)),
@@ -84,6 +84,9 @@ fn measure() -> std::io::Result<Bench> {
     });
     Ok(bench)
 }
+
+/// Makes the request of a number.
+type Make = fn(u64) -> Request<Full<Bytes>>;
 
 /// A request with so many ratings.
 fn post<const RATINGS: usize>(number: u64) -> Request<Full<Bytes>> {
