@@ -4,6 +4,8 @@
 //! and every answer must be the expected one. One thread drives one server at a time, so that both sides of a pair meet
 //! the very same client. Whatever goes wrong panics: a benchmark stops at the first surprise.
 
+mod timer;
+
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -19,10 +21,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
+use timer::Timer;
+
 /// How far ahead an open loop begins, so that every connection is there when its first request is due.
 const HEAD_START: Duration = Duration::from_millis(20);
-/// What tokio's timer may be late, with a margin: it rounds up to whole milliseconds.
-const TIMER_SLACK: Duration = Duration::from_millis(2);
 
 /// What is asked of whom, for how long.
 #[derive(Clone, Copy, Debug)]
@@ -101,11 +103,11 @@ impl HttpClient {
         LocalSet::new().block_on(&self.runtime, async {
             let start = Instant::now() + HEAD_START;
             let each = self.on_each_connection(load, async move |mut connection, index| {
-                let mut latencies_us = Vec::new();
+                let (timer, mut latencies_us) = (Timer::new(), Vec::new());
                 let mut at_s = index as f64 / per_s;
                 while at_s < load.length.as_secs_f64() {
                     let intended = start + Duration::from_secs_f64(at_s);
-                    wait_until(intended).await;
+                    timer.wait_until(intended).await;
                     connection.ask().await;
                     latencies_us.push(intended.elapsed().as_secs_f64() * 1e6);
                     at_s += interval_s;
@@ -175,16 +177,6 @@ async fn connect(address: SocketAddr) -> SendRequest<Full<Bytes>> {
         let _ = connection.await;
     });
     sender
-}
-
-/// Sleeps as long as the timer can be relied on, and yields the rest away.
-async fn wait_until(intended: Instant) {
-    if let Some(early) = intended.checked_sub(TIMER_SLACK) {
-        tokio::time::sleep_until(early).await;
-    }
-    while Instant::now() < intended {
-        tokio::task::yield_now().await;
-    }
 }
 
 #[cfg(test)]

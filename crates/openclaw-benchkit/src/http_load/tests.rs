@@ -87,6 +87,20 @@ fn an_open_loop_sends_as_many_as_are_due_and_sees_the_servers_delay() {
 }
 
 #[test]
+fn nothing_is_sent_before_its_time() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let timer = Timer::new();
+        for wait_us in [0, 1, 300, 2500, 10] {
+            let time = Instant::now() + Duration::from_micros(wait_us);
+            timer.wait_until(time).await;
+            assert!(Instant::now() >= time, "{wait_us} us");
+        }
+        timer.wait_until(Instant::now()).await;
+    });
+}
+
+#[test]
 fn what_waits_behind_a_late_answer_is_late_itself() {
     let delay = Duration::from_millis(40);
     let (address, _requests) = server(delay);
