@@ -104,10 +104,10 @@ fn plain(name: &str) -> &str {
     inner.trim_matches('"')
 }
 
-/// The time between two moments, roughly.
+/// The time between two moments, to the nearest day where it is a day or so.
 fn span(from: UnixTime, to: UnixTime) -> String {
     let seconds = to.as_secs().saturating_sub(from.as_secs());
-    match seconds / 86_400 {
+    match (seconds + 43_200) / 86_400 {
         0 => format!("{} s", Duration::from_secs(seconds).as_secs()),
         1 => "a day".to_owned(),
         days => format!("{days} days"),
@@ -144,6 +144,13 @@ mod tests {
             (
                 CertificateError::NotValidYetContext { time: day(1), not_before: day(2) },
                 "valid in a day only",
+            ),
+            (
+                CertificateError::NotValidYetContext {
+                    time: UnixTime::since_unix_epoch(Duration::from_secs(1)),
+                    not_before: day(10),
+                },
+                "valid in 10 days only",
             ),
             (
                 CertificateError::NotValidForNameContext { expected, presented },
