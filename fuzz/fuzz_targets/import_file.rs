@@ -29,7 +29,7 @@ fn read(bytes: &[u8], format: Format) -> Vec<Row> {
 fn good(rows: Vec<Row>) -> Vec<Rating> {
     let rating = |row| match row {
         Row::Rating(NewRating { user_id, item_id, score, timestamp_ms }) => {
-            Some(Rating { user_id, item_id, score, timestamp_ms })
+            Some(Rating { user_id: (*user_id).into(), item_id: (*item_id).into(), score, timestamp_ms })
         }
         Row::Bad(_) => None,
     };
