@@ -19,7 +19,7 @@ pub(super) fn opening(summary: &Summary, all: &GroupSummary) -> Markup {
             (count(played as u64, "such controller")) (if played == 1 { " was" } else { " were" })
             " put before the same simulated service, with the same users, the same surges and the same disturbances, \
             and none of them had seen these scenarios before. Each is measured by what an oracle reaches that knows \
-            demand and capacity beforehand: 1 is as good as that, 0 is useless."
+            demand and capacity at every instant: 1 is as good as that, 0 is useless."
         }
         p.verdict { (table::verdict(all)) }
     }
