@@ -27,16 +27,22 @@ pub(super) fn edge(args: &EdgeArgs) -> Result<()> {
     super::block_on(loaded.config.edge.workers, serve(loaded, Parts { rating: false, edge: true }))
 }
 
-async fn serve(loaded: Loaded, parts: Parts) -> Result<()> {
-    let config = loaded.config;
+/// What every service of the process begins with: logs, as many open files as it may have, metrics, and the signals that
+/// stop it.
+pub(super) fn begin(config: &Config) -> Result<(Exporter, Shutdown)> {
     openclaw_admin::logging::init(&config.log.level, config.log.format)?;
-    let started = Instant::now();
     if let Some(files) = openclaw_harness::raise_open_files_max() {
         tracing::debug!(files, "open files at most");
     }
     let exporter = Exporter::install()?;
     compose::describe_metrics();
-    let shutdown = Shutdown::on_signals()?;
+    Ok((exporter, Shutdown::on_signals()?))
+}
+
+async fn serve(loaded: Loaded, parts: Parts) -> Result<()> {
+    let config = loaded.config;
+    let started = Instant::now();
+    let (exporter, shutdown) = begin(&config)?;
     let access = access(&config, parts)?;
 
     let mut admin = Admin::new(started, exporter.clone(), access.clone(), shutdown.clone());

@@ -4,12 +4,10 @@ use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result};
-use openclaw_admin::metrics::Exporter;
-use openclaw_admin::shutdown::Shutdown;
 use openclaw_sidecar::Sidecar;
 
 use crate::cli::SidecarArgs;
-use crate::compose::{self, Admin, Authorities, ServeSidecar, sidecar_settings};
+use crate::compose::{Admin, Authorities, ServeSidecar, sidecar_settings};
 use crate::config::{Inputs, Loaded, load};
 use crate::terminal::say;
 
@@ -21,14 +19,8 @@ pub(super) fn run(args: &SidecarArgs) -> Result<()> {
 
 async fn serve(loaded: Loaded, inputs: Inputs) -> Result<()> {
     let config = loaded.config.clone();
-    openclaw_admin::logging::init(&config.log.level, config.log.format)?;
     let started = Instant::now();
-    if let Some(files) = openclaw_harness::raise_open_files_max() {
-        tracing::debug!(files, "open files at most");
-    }
-    let exporter = Exporter::install()?;
-    compose::describe_metrics();
-    let shutdown = Shutdown::on_signals()?;
+    let (exporter, shutdown) = super::service::begin(&config)?;
     let access = config.access.policy();
 
     let sidecar = ServeSidecar::start(&config, &access, shutdown.clone()).await?;
