@@ -6,18 +6,34 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
+    #[cfg(test)]
+    stands_at_ns: Option<u64>,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { origin: Instant::now() }
+        Self {
+            origin: Instant::now(),
+            #[cfg(test)]
+            stands_at_ns: None,
+        }
     }
 }
 
 impl Clock {
+    /// A clock that stands.
+    #[cfg(test)]
+    pub(crate) fn standing_at(now_ns: u64) -> Self {
+        Self { stands_at_ns: Some(now_ns), ..Self::default() }
+    }
+
     /// Nanoseconds since this clock was made.
     #[must_use]
     pub fn now_ns(&self) -> u64 {
+        #[cfg(test)]
+        if let Some(now_ns) = self.stands_at_ns {
+            return now_ns;
+        }
         self.at_ns(Instant::now())
     }
 

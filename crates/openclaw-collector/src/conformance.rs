@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use openclaw_bucket::{Allowed, BucketParams, Limited, RefusedBy, Standing};
+use openclaw_bucket::{Allowed, BucketParams, GuardFull, Limited, RefusedBy, Standing};
 use openclaw_protocol::{BucketPolicy, CollectorInfo, Context, RatingEvent, UserId};
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use crate::counters::{Counters, Verdict};
 use crate::delivery::retry_after_field;
 
 use crate::outbox::Outbox;
-use crate::refusal::{RateLimitFields, bucket_problem, retry_after};
+use crate::refusal::{RateLimitFields, bucket_problem, guard_problem, retry_after};
 use crate::settings::{CollectorSettings, EdgeTarget};
 
 /// When the cases' answers were made, by their field `Date`.
@@ -36,7 +36,7 @@ fn read<T: serde::de::DeserializeOwned>(value: &Value) -> T {
 }
 
 /// 2 and 2.0 are one number, whatever JSON types they have here.
-fn plain(value: &Value) -> Value {
+pub(crate) fn plain(value: &Value) -> Value {
     match value {
         Value::Number(number) => number.as_f64().unwrap().into(),
         Value::Array(items) => items.iter().map(plain).collect(),
@@ -171,6 +171,21 @@ fn params(value: &Value) -> BucketParams {
 #[test]
 fn refusals_are_those_of_every_language() {
     for case in cases("refusals.json") {
+        if let Some(full) = case.get("guard") {
+            let number = |name: &str| u32::try_from(full[name].as_u64().unwrap()).unwrap();
+            let problem = guard_problem(&GuardFull { in_flight: number("inFlight"), cap: number("cap") });
+            assert_eq!(serde_json::to_value(problem).unwrap(), case["problem"], "{}", case["name"]);
+            let wait_s = openclaw_bucket::fields::retry_after_s(Duration::from_nanos(
+                full["waitNs"].as_u64().unwrap(),
+            ));
+            assert_eq!(
+                case["fields"],
+                serde_json::json!({ "Retry-After": wait_s.to_string() }),
+                "{}",
+                case["name"]
+            );
+            continue;
+        }
         let decision = &case["decision"];
         let wait = decision["waitNs"].as_u64().map(Duration::from_nanos);
         let remaining = decision["level"].as_f64().unwrap();

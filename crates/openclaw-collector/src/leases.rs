@@ -185,6 +185,12 @@ impl Leases {
         }
     }
 
+    /// The guard times of classes that the edge leased, and until when it decides all guard times.
+    #[cfg(test)]
+    pub(crate) fn class_guards(&self) -> (&[(Context, f64)], u64) {
+        (&self.class_guards_s, self.guard_until_ns)
+    }
+
     fn lease_guard(&mut self, guard_ms: Option<f64>, until_ns: u64, admission: &Admission) {
         if admission.local_guard.set_guard_s(guard_ms.map(|ms| ms / 1e3)) {
             self.guard_until_ns = until_ns;

@@ -355,4 +355,6 @@ fn duration_ns(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod tests;

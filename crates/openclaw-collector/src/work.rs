@@ -102,8 +102,7 @@ impl Admission {
             Refused::Guard(full, self.guard_time())
         })?;
         if let Decision::Limited(limited) = self.take(&user, &context) {
-            // It was in flight, and no work was done.
-            self.request_done(began.elapsed(), false);
+            // It leaves the guard untold of: no work was done, so it says nothing of how fast work leaves.
             return Err(Refused::Bucket(limited));
         }
         let (admission, outcome) = (Arc::clone(self), Outcome::Timeout);
@@ -151,5 +150,7 @@ mod tests {
         assert!(refused.retry_after() > Duration::from_secs(1), "{refused:?}");
         drop(held);
         assert_eq!(admission.counters.totals().throttled, 1);
+        let done = admission.local_guard.requests_done.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(done, 2, "a refusal is no work done: it would raise the cap of what may be in flight");
     }
 }

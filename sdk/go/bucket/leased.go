@@ -167,8 +167,8 @@ func (l *Leased) Refused() uint64 {
 }
 
 // Apply applies the edge's answer to a batch that named the users asked. An edge is trusted with numbers inside the
-// bounds and with nothing else.
-func (l *Leased) Apply(answer Answer, asked map[string]bool, now time.Duration) {
+// bounds and with nothing else. It gives the time until which the answer holds.
+func (l *Leased) Apply(answer Answer, asked map[string]bool, now time.Duration) time.Duration {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	until := l.hear(answer.TTL, now)
@@ -181,20 +181,23 @@ func (l *Leased) Apply(answer Answer, asked map[string]bool, now time.Duration) 
 	}
 	if !answer.Defaults.Sound() {
 		l.refused++
-		return
+		return until
 	}
 	l.leaseEveryone(answer, until, now)
+	return until
 }
 
 // ApplySingle applies the edge's answer to a single event, which leases its user's parameters alone. A time to live of
-// zero is one that the answer does not say.
-func (l *Leased) ApplySingle(user string, policy Policy, ttl time.Duration, now time.Duration) {
+// zero is one that the answer does not say. It gives the time until which the answer holds.
+func (l *Leased) ApplySingle(user string, policy Policy, ttl time.Duration, now time.Duration) time.Duration {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	if ttl == 0 {
 		ttl = l.settings.TTL
 	}
-	l.grant(user, policy, l.hear(ttl, now), now)
+	until := l.hear(ttl, now)
+	l.grant(user, policy, until, now)
+	return until
 }
 
 // Sweep looks at some leases and buckets, for what has lapsed or can be forgotten.

@@ -1,4 +1,4 @@
-// Package collector joins a service to OpenClaw's control loop: it admits by its users' buckets, reports to the edge what
+// Package collector joins a service to OpenClaw's control loop: it admits by what is in flight and by its users' buckets, reports to the edge what
 // was rated, and applies the edge's answers to the buckets.
 //
 // Nothing here ever waits on a request's path: admission is arithmetic, events go to a bounded queue, and one goroutine
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"openclaw.dev/go/bucket"
+	"openclaw.dev/go/guard"
 )
 
 // ErrClosed is what SendRating answers after Close.
@@ -30,6 +31,7 @@ type Collector struct {
 	options  Options
 	info     collectorInfo
 	buckets  *bucket.Leased
+	guard    *guard.Guard
 	delivery *delivery
 
 	// Whether this collector admits: then admission counts the attempts, and ratings only make events.
@@ -43,6 +45,7 @@ type Collector struct {
 	closed        bool
 	delivered     uint64
 	rejected      uint64
+	guardsRefused uint64
 	edgeError     string
 	policyVersion string
 
@@ -73,6 +76,10 @@ func New(options Options) (*Collector, error) {
 	if err != nil {
 		return nil, err
 	}
+	inFlight, err := guard.New(guard.Options{SLO: options.SLO, Open: options.Unguarded})
+	if err != nil {
+		return nil, err
+	}
 	id, err := newID(options.Service)
 	if err != nil {
 		return nil, err
@@ -82,6 +89,7 @@ func New(options Options) (*Collector, error) {
 		options:  options,
 		info:     collectorInfo{ID: id, Service: options.Service, Epoch: time.Now().UnixMilli()},
 		buckets:  buckets,
+		guard:    inFlight,
 		delivery: newDelivery(to, options.Token, options.Timeout),
 		counters: newCounters(options.UsersMax),
 		outbox:   newOutbox(options.BatchMax, options.QueueMax, options.UsersMax),
@@ -134,6 +142,24 @@ func (c *Collector) SendRating(ctx context.Context, rating Rating) error {
 	return nil
 }
 
+// Enter asks the in-flight guard for one request, before its user's bucket is asked for what is in it; the error is a
+// *guard.Full, and is counted as an attempt. Whoever enters must Leave or Withdraw. Circumstances may be nil.
+func (c *Collector) Enter(userID string, circumstances *Context) (*guard.Place, error) {
+	c.admits.Store(true)
+	user, now := userIDOf(userID), bucket.Now()
+	var class guard.Class
+	if circumstances != nil {
+		class = guard.Class(*circumstances)
+	}
+	place, err := c.guard.EnterAt(user, class, now)
+	if err != nil {
+		c.mutex.Lock()
+		defer c.mutex.Unlock()
+		c.counters.attempt(user, false, circumstances, now)
+	}
+	return place, err
+}
+
 // Decide takes cost tokens of the user's bucket and counts the attempt. Whatever was allowed must be told to Finished when
 // it has ended. Circumstances may be nil.
 func (c *Collector) Decide(userID string, cost float64, circumstances *Context) bucket.Decision {
@@ -184,7 +210,8 @@ type Status struct {
 	ControlledBy    string // "edge" or "safe-values"
 	PolicyVersion   string // empty where the edge does not decide
 	Leases          int
-	InFlight        uint32
+	InFlight        uint32       // what Decide allowed and Finished was not told of
+	Guard           guard.Status // requests that entered, and how many may
 	EventsWaiting   int
 	EventsDelivered uint64
 	EventsRejected  uint64
@@ -196,8 +223,9 @@ type Status struct {
 
 // Status gives the collector's state.
 func (c *Collector) Status() Status {
+	now := bucket.Now()
 	controlledBy := "safe-values"
-	if c.buckets.EdgeHolds(bucket.Now()) {
+	if c.buckets.EdgeHolds(now) {
 		controlledBy = "edge"
 	}
 	leases, refused := c.buckets.Leases(), c.buckets.Refused()
@@ -208,11 +236,12 @@ func (c *Collector) Status() Status {
 		ControlledBy:    controlledBy,
 		Leases:          leases,
 		InFlight:        c.inFlight,
+		Guard:           c.guard.Status(now),
 		EventsWaiting:   c.outbox.waiting(),
 		EventsDelivered: c.delivered,
 		EventsRejected:  c.rejected,
 		EventsDropped:   c.outbox.dropped,
-		PoliciesRefused: refused,
+		PoliciesRefused: refused + c.guardsRefused,
 		EdgeError:       c.edgeError,
 		Totals:          c.counters.sums,
 	}

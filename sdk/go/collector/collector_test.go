@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"openclaw.dev/go/bucket"
+	"openclaw.dev/go/guard"
 )
 
 // standIn is an edge that keeps what is posted and answers as it is told.
@@ -182,6 +184,61 @@ func TestUsersAreAdmittedByWhatTheEdgeGaveAndRefusalsReported(t *testing.T) {
 	send(t, collector, "a")
 	if totals := collector.Status().Totals; totals != expected {
 		t.Errorf("a rating of who was admitted is counted again: %+v", totals)
+	}
+}
+
+func TestWhatIsInFlightIsGuardedByTheTimeThatTheEdgeGave(t *testing.T) {
+	edge := newStandIn(t, "")
+	var mutex sync.Mutex
+	said := `"guardMs":30,"classes":[{"context":{"deviceType":"tv"},"guardMs":-1}],`
+	say := func(text string) { mutex.Lock(); said = text; mutex.Unlock() }
+	edge.onBatch = func(_ eventBatch, response http.ResponseWriter) bool {
+		mutex.Lock()
+		defer mutex.Unlock()
+		fmt.Fprintf(response, `{"policies":{},"defaults":{"bucketSize":5,"refillRate":1},%s"ttlMs":5000,"policyVersion":"v"}`, said)
+		return true
+	}
+	collector := start(t, Options{EventEndpoint: edge.endpoint()})
+	until(t, "the edge's time", func() bool { return collector.Status().Guard.Time == 30*time.Millisecond })
+	places := make([]*guard.Place, 0)
+	for n := 0; n < 16; n++ {
+		place, err := collector.Enter("ann", &Context{DeviceType: "tv"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		places = append(places, place)
+	}
+	var full *guard.Full
+	if _, err := collector.Enter("ann", nil); !errors.As(err, &full) || *full != (guard.Full{InFlight: 16, Cap: 16, RetryAfter: 30 * time.Millisecond}) {
+		t.Errorf("%v", err)
+	}
+	for _, place := range append(places, places...) {
+		place.Leave(true)
+	}
+	if status := collector.Status(); status.Guard.InFlight != 0 || status.Totals.Throttled != 1 {
+		t.Errorf("%+v", status)
+	}
+	until(t, "the refusal reported", func() bool { return edge.last().Totals.Throttled == 1 })
+	say(`"guardMs":0,`)
+	until(t, "what is no time refused", func() bool { return collector.Status().PoliciesRefused > 0 })
+	say("")
+	until(t, "an open guard", func() bool { return collector.Status().Guard.Open })
+}
+
+func TestWithoutAnEdgeHalfTheSLOGuardsOrNothing(t *testing.T) {
+	away := "http://127.0.0.1:1/event"
+	slow := start(t, Options{EventEndpoint: away, SLO: 500 * time.Millisecond})
+	if status := slow.Status().Guard; status != (guard.Status{Time: 250 * time.Millisecond, Cap: 16}) {
+		t.Errorf("%+v", status)
+	}
+	counting := start(t, Options{EventEndpoint: away, Unguarded: true})
+	for n := 0; n < 100; n++ {
+		if _, err := counting.Enter("ann", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if status := counting.Status().Guard; status != (guard.Status{InFlight: 100, Open: true}) {
+		t.Errorf("%+v", status)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"openclaw.dev/go/bucket"
+	"openclaw.dev/go/guard"
 )
 
 const (
@@ -116,13 +117,15 @@ func (c *Collector) apply(answer batchAnswer, batch eventBatch, sent time.Durati
 		newcomers := answer.Newcomers.policy()
 		taken.Newcomers = &newcomers
 	}
-	c.buckets.Apply(taken, asked, now)
+	until := c.buckets.Apply(taken, asked, now)
+	followed := c.guard.Follow(answer.guards(), until, now)
 	rejected := lesser(len(answer.Rejected), len(batch.Events))
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	c.outbox.done(len(batch.Events))
 	c.outbox.succeeded(now - sent)
 	c.rejected += uint64(rejected)
+	c.noteGuard(followed)
 	c.succeeded(len(batch.Events)-rejected, *answer.PolicyVersion)
 }
 
@@ -156,8 +159,11 @@ func (c *Collector) deliverSingles(ctx context.Context, batch eventBatch) error 
 		var failure *DeliveryError
 		switch {
 		case err == nil:
-			c.buckets.ApplySingle(event.UserID, answer.policy(), ttl(answer.TTLMs), bucket.Now())
+			now := bucket.Now()
+			until := c.buckets.ApplySingle(event.UserID, answer.policy(), ttl(answer.TTLMs), now)
+			followed := c.guard.FollowSingle(guard.Answer{GuardMs: answer.GuardMs}, until, now)
 			c.mutex.Lock()
+			c.noteGuard(followed)
 			c.outbox.done(1)
 			c.succeeded(1, answer.PolicyVersion)
 			c.mutex.Unlock()
@@ -185,6 +191,13 @@ func (c *Collector) succeeded(events int, version string) {
 	c.delivered += uint64(events)
 	c.policyVersion = shown(version)
 	c.edgeError = ""
+}
+
+// noteGuard counts a guard time that was none; the caller holds the lock.
+func (c *Collector) noteGuard(followed bool) {
+	if !followed {
+		c.guardsRefused++
+	}
 }
 
 func (c *Collector) failed(err error) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"openclaw.dev/go/bucket"
+	"openclaw.dev/go/guard"
 )
 
 const (
@@ -71,8 +72,9 @@ func (w wirePolicy) policy() bucket.Policy {
 
 type policyAnswer struct {
 	wirePolicy
-	TTLMs         *uint64 `json:"ttlMs"`
-	PolicyVersion string  `json:"policyVersion"`
+	GuardMs       *float64 `json:"guardMs"`
+	TTLMs         *uint64  `json:"ttlMs"`
+	PolicyVersion string   `json:"policyVersion"`
 }
 
 type batchAnswer struct {
@@ -81,9 +83,23 @@ type batchAnswer struct {
 	Newcomers     *wirePolicy           `json:"newcomers"`
 	TTLMs         *uint64               `json:"ttlMs"`
 	PolicyVersion *string               `json:"policyVersion"`
-	Rejected      []struct {
+	GuardMs       *float64              `json:"guardMs"`
+	Classes       []struct {
+		Context Context `json:"context"`
+		GuardMs float64 `json:"guardMs"`
+	} `json:"classes"`
+	Rejected []struct {
 		Index int `json:"index"`
 	} `json:"rejected"`
+}
+
+// guards is what the answer says of guards.
+func (a *batchAnswer) guards() guard.Answer {
+	said := guard.Answer{GuardMs: a.GuardMs}
+	for _, class := range a.Classes {
+		said.Classes = append(said.Classes, guard.ClassTime{Class: guard.Class(class.Context), GuardMs: class.GuardMs})
+	}
+	return said
 }
 
 // readBatchAnswer reads an answer as the contract has it. What it may say beyond that is for newer versions.

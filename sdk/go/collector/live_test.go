@@ -120,6 +120,10 @@ func TestARealEdgeMovesTheBucketsMayDieAndLosesNothing(t *testing.T) {
 	pinned := bucket.Policy{BucketSize: 3, RefillRate: 0.5}
 	pin(t, url+"users/ann/limits", pinned)
 	untilRated("the pin in her bucket", func() bool { policy, _, _ := collector.Policy("ann"); return policy == pinned })
+	// The edge has seen latencies of 20 ms, far below its SLO: it guards, by a time of its own.
+	if guarded := collector.Status().Guard.Time; guarded < 30*time.Millisecond || guarded > 180*time.Millisecond || guarded == 100*time.Millisecond {
+		t.Errorf("a guard time of %v", guarded)
+	}
 	until(t, "all delivered", delivered)
 
 	kill(edge)
@@ -130,7 +134,8 @@ func TestARealEdgeMovesTheBucketsMayDieAndLosesNothing(t *testing.T) {
 		policy, _, _ := collector.Policy("ann")
 		return policy.RefillRate > pinned.RefillRate && policy.RefillRate < 10
 	})
-	if status := collector.Status(); status.ControlledBy != "safe-values" || status.EdgeError == "" {
+	// Half the SLO, without an edge.
+	if status := collector.Status(); status.ControlledBy != "safe-values" || status.EdgeError == "" || status.Guard.Time != 100*time.Millisecond {
 		t.Errorf("%+v", status)
 	}
 

@@ -23,6 +23,11 @@ type Options struct {
 	SafeNewcomers *bucket.Policy
 	// Bounds of whatever the edge says. By default 1.2 to 10^6 tokens, 0.05 to 10^6 a second.
 	Bounds bucket.Bounds
+	// SLO is the latency that requests should keep; while the edge says nothing, the guard takes half of it for the time that
+	// the work in flight may take. By default 200 ms.
+	SLO time.Duration
+	// Unguarded lets requests in however many are in flight.
+	Unguarded bool
 	// FlushInterval is the time between two posts. By default 100 ms.
 	FlushInterval time.Duration
 	// BatchMax is the events per batch at most. By default 1,000.
@@ -102,6 +107,7 @@ func (o *Options) checkSizes() error {
 		value *time.Duration
 		usual time.Duration
 	}{
+		{"SLO", &o.SLO, 200 * time.Millisecond},
 		{"FlushInterval", &o.FlushInterval, 100 * time.Millisecond},
 		{"TTL", &o.TTL, 5 * time.Second},
 		{"Timeout", &o.Timeout, 2 * time.Second},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"openclaw.dev/go/bucket"
+	"openclaw.dev/go/guard"
 )
 
 const (
@@ -69,6 +70,21 @@ func RefusalProblem(decision bucket.Decision, usual bucket.Policy, verb string) 
 	problem.Detail = fmt.Sprintf("%s may %s %.3f times a second, %.0f at once%s; try again in %.3f s",
 		who, verb, policy.RefillRate, math.Floor(policy.BucketSize), why, retryAfter(decision).Seconds())
 	return problem
+}
+
+// SetGuardFields sets Retry-After of a request that the guard refused: its work would take as long as what is in flight may.
+func SetGuardFields(header http.Header, full *guard.Full) {
+	header.Set("Retry-After", strconv.FormatInt(int64(math.Max(wholeSeconds(full.RetryAfter), 1)), 10))
+}
+
+// GuardProblem is the problem of a request that the guard refused.
+func GuardProblem(full *guard.Full) Problem {
+	return Problem{
+		Type:   "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
+		Title:  "temporarily reduced capacity",
+		Status: http.StatusServiceUnavailable,
+		Detail: full.Error() + "; try again shortly",
+	}
 }
 
 func retryAfter(decision bucket.Decision) time.Duration {

@@ -1,17 +1,19 @@
-// Package httplimit is net/http middleware that admits requests by their users' buckets.
+// Package httplimit is net/http middleware that admits requests by what is in flight and by their users' buckets.
 //
-// Refused requests get 429 with Retry-After, RateLimit, RateLimit-Policy and a problem document (RFC 9457), word for word
-// as OpenClaw's rating service answers them.
+// What a bucket refuses gets 429 with Retry-After, RateLimit, RateLimit-Policy and a problem document (RFC 9457), what the
+// guard refuses 503 with Retry-After and one: word for word as OpenClaw's rating service answers them.
 package httplimit
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"time"
 
 	"openclaw.dev/go/collector"
+	"openclaw.dev/go/guard"
 )
 
 // Options of the middleware. Zero values take the defaults.
@@ -21,6 +23,9 @@ type Options struct {
 	Key func(*http.Request) string
 	// AdmitUnkeyed admits requests without a key; else they are refused with 401.
 	AdmitUnkeyed bool
+	// Unguarded tells requests that do not count as in flight. By default all do. Leave out what stays open by design, such as
+	// streams: it would fill the guard, and ends too seldom to show any speed.
+	Unguarded func(*http.Request) bool
 	// Cost is the tokens that a request takes. By default one.
 	Cost func(*http.Request) float64
 	// Context gives circumstances, in words that the edge lists; nil is none.
@@ -84,18 +89,31 @@ func (h *handler) ServeHTTP(response http.ResponseWriter, request *http.Request)
 	if h.options.Context != nil {
 		circumstances = h.options.Context(request)
 	}
+	var place *guard.Place
+	if h.options.Unguarded == nil || !h.options.Unguarded(request) {
+		var err error
+		var full *guard.Full
+		if place, err = h.collector.Enter(key, circumstances); errors.As(err, &full) {
+			SetGuardFields(response.Header(), full)
+			write(response, GuardProblem(full))
+			return
+		}
+	}
 	decision := h.collector.Decide(key, cost, circumstances)
 	SetFields(response.Header(), decision)
 	if !decision.Allowed {
+		if place != nil {
+			place.Withdraw()
+		}
 		write(response, RefusalProblem(decision, h.collector.Usual(), h.options.Verb))
 		return
 	}
-	h.serve(response, request, began)
+	h.serve(response, request, place, began)
 }
 
 // serve passes an admitted request on and tells how it ended, also where the handler panics: what never ends would stay
 // in flight for ever.
-func (h *handler) serve(response http.ResponseWriter, request *http.Request, began time.Time) {
+func (h *handler) serve(response http.ResponseWriter, request *http.Request, place *guard.Place, began time.Time) {
 	watched := &statusWriter{ResponseWriter: response}
 	returned := false
 	defer func() {
@@ -105,6 +123,9 @@ func (h *handler) serve(response http.ResponseWriter, request *http.Request, beg
 			outcome = collector.Failed
 		case request.Context().Err() != nil:
 			outcome = collector.Timeout
+		}
+		if place != nil {
+			place.Leave(outcome == collector.Accepted)
 		}
 		h.collector.Finished(outcome == collector.Accepted)
 		h.report(request, outcome, time.Since(began))

@@ -15,6 +15,7 @@ import (
 
 	"openclaw.dev/go/bucket"
 	"openclaw.dev/go/collector"
+	"openclaw.dev/go/guard"
 	"openclaw.dev/go/internal/conformance"
 )
 
@@ -27,24 +28,39 @@ type refusalCase struct {
 		RefusedBy bucket.RefusedBy
 		bucket.Policy
 	}
+	Guard *struct {
+		InFlight, Cap int
+		WaitNs        int64
+	}
 	Usual   bucket.Policy
 	Verb    string
 	Fields  map[string]string
 	Problem *Problem
 }
 
+// answer gives the fields and the problem of the case.
+func (c refusalCase) answer() (http.Header, Problem) {
+	header := make(http.Header)
+	if c.Guard != nil {
+		full := &guard.Full{InFlight: c.Guard.InFlight, Cap: c.Guard.Cap, RetryAfter: time.Duration(c.Guard.WaitNs)}
+		SetGuardFields(header, full)
+		return header, GuardProblem(full)
+	}
+	wait := time.Duration(c.Decision.WaitNs.Ns)
+	if c.Decision.WaitNs.Never {
+		wait = bucket.Never
+	}
+	decision := bucket.Decision{
+		Allowed: c.Decision.Allowed, Level: c.Decision.Level, Policy: c.Decision.Policy,
+		ResetAfter: wait, RetryAfter: wait, RefusedBy: c.Decision.RefusedBy,
+	}
+	SetFields(header, decision)
+	return header, RefusalProblem(decision, c.Usual, c.Verb)
+}
+
 func TestRefusalCases(t *testing.T) {
 	for _, c := range conformance.Cases[refusalCase](t, "refusals.json") {
-		wait := time.Duration(c.Decision.WaitNs.Ns)
-		if c.Decision.WaitNs.Never {
-			wait = bucket.Never
-		}
-		decision := bucket.Decision{
-			Allowed: c.Decision.Allowed, Level: c.Decision.Level, Policy: c.Decision.Policy,
-			ResetAfter: wait, RetryAfter: wait, RefusedBy: c.Decision.RefusedBy,
-		}
-		header := make(http.Header)
-		SetFields(header, decision)
+		header, problem := c.answer()
 		found := make(map[string]string)
 		for name := range header {
 			found[strings.Replace(name, "Ratelimit", "RateLimit", 1)] = header.Get(name)
@@ -52,8 +68,8 @@ func TestRefusalCases(t *testing.T) {
 		if !reflect.DeepEqual(found, c.Fields) {
 			t.Errorf("%s: %v", c.Name, found)
 		}
-		if c.Problem != nil && RefusalProblem(decision, c.Usual, c.Verb) != *c.Problem {
-			t.Errorf("%s: %+v", c.Name, RefusalProblem(decision, c.Usual, c.Verb))
+		if c.Problem != nil && problem != *c.Problem {
+			t.Errorf("%s: %+v", c.Name, problem)
 		}
 	}
 }
@@ -72,6 +88,11 @@ type service struct {
 
 func start(t *testing.T, options Options, work http.HandlerFunc) *service {
 	t.Helper()
+	return startWith(t, bucket.Policy{BucketSize: 2, RefillRate: 0.05}, options, work)
+}
+
+func startWith(t *testing.T, safe bucket.Policy, options Options, work http.HandlerFunc) *service {
+	t.Helper()
 	s := &service{}
 	edge := httptest.NewServer(http.HandlerFunc(s.keep))
 	t.Cleanup(edge.Close)
@@ -79,7 +100,7 @@ func start(t *testing.T, options Options, work http.HandlerFunc) *service {
 	s.collector, err = collector.New(collector.Options{
 		EventEndpoint: edge.URL + "/api/v1/event",
 		FlushInterval: time.Hour,
-		Safe:          bucket.Policy{BucketSize: 2, RefillRate: 0.05},
+		Safe:          safe,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -238,5 +259,59 @@ func TestAStreamingHandlerCanStillFlush(t *testing.T) {
 	})
 	if response, _ := s.get(t, "ann", "/"); response.StatusCode != 200 || !flushed {
 		t.Errorf("%d, flushed: %v", response.StatusCode, flushed)
+	}
+}
+
+func TestAFullGuardRefusesTheGreedyFirstAndWhatStaysOpenDoesNotFillIt(t *testing.T) {
+	held, all := make(chan struct{}), sync.WaitGroup{}
+	options := Options{Unguarded: func(request *http.Request) bool { return request.URL.Path == "/stream" }}
+	s := startWith(t, bucket.Policy{BucketSize: 100, RefillRate: 1}, options, func(_ http.ResponseWriter, request *http.Request) {
+		if request.URL.Path != "/" {
+			<-held
+		}
+	})
+	hold := func(path string, count int) {
+		for n := 0; n < count; n++ {
+			all.Add(1)
+			go func() { defer all.Done(); s.get(t, "ann", path) }()
+		}
+	}
+	inFlight := func(requests uint32, guarded int) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			status := s.collector.Status()
+			if status.InFlight == requests && status.Guard.InFlight == guarded {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%+v", status)
+			}
+		}
+	}
+	hold("/stream", 5)
+	hold("/hangs", 16)
+	inFlight(21, 16)
+	refused, body := s.get(t, "ann", "/")
+	if refused.StatusCode != 503 || refused.Header.Get("Retry-After") != "1" || refused.Header.Get("RateLimit") != "" ||
+		!strings.Contains(body, "the service is full: 16 requests are in flight and 16 may be; try again shortly") {
+		t.Errorf("%d %v %s", refused.StatusCode, refused.Header, body)
+	}
+	if modest, _ := s.get(t, "bob", "/"); modest.StatusCode != 200 {
+		t.Errorf("who holds nothing was answered %d", modest.StatusCode)
+	}
+	close(held)
+	all.Wait()
+	if totals := s.settled(t); totals.Throttled != 1 || s.collector.Status().Guard.InFlight != 0 {
+		t.Errorf("%+v", s.collector.Status())
+	}
+}
+
+func TestWhatABucketRefusesLeavesTheGuard(t *testing.T) {
+	s := start(t, Options{}, func(http.ResponseWriter, *http.Request) {})
+	for n := 0; n < 30; n++ {
+		s.get(t, "ann", "/")
+	}
+	if totals := s.settled(t); totals.Accepted != 2 || s.collector.Status().Guard != (guard.Status{Time: 100 * time.Millisecond, Cap: 16}) {
+		t.Errorf("%+v", s.collector.Status())
 	}
 }

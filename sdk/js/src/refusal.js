@@ -1,5 +1,5 @@
 /**
- * How an answer tells what the bucket decided: `RateLimit`, `RateLimit-Policy`, `Retry-After` and the problem.
+ * How an answer tells what the bucket or the guard decided: `RateLimit`, `RateLimit-Policy`, `Retry-After` and the problem.
  *
  * The form is the rating service's own (draft-ietf-httpapi-ratelimit-headers, RFC 9457), word for word, so that a client
  * needs one parser whatever language answers it.
@@ -7,6 +7,7 @@
 
 /** @typedef {import('./bucket/keyed.js').KeyedDecision} KeyedDecision */
 /** @typedef {import('./bucket/law.js').BucketPolicy} BucketPolicy */
+/** @typedef {import('./guard/guard.js').Full} Full */
 
 /** The limit's name in the fields. */
 const LIMIT = '"user"';
@@ -60,6 +61,24 @@ export function refusalProblem(decision, usual, verb) {
     `${who} may ${verb} ${refillRate.toFixed(3)} times a second, ` +
     `${Math.floor(bucketSize)} at once${why}; try again in ${waitS} s`;
   return { ...(lowered ? TEMPORARY_REDUCED_CAPACITY : QUOTA_EXCEEDED), status: 429, detail };
+}
+
+/**
+ * The header fields of a request that the guard refused: its work would take as long as what is in flight may.
+ * @param {Full} full
+ * @returns {Record<string, string>}
+ */
+export function guardFields({ retryAfterMs }) {
+  return { 'Retry-After': String(Math.max(wholeSeconds(retryAfterMs), 1)) };
+}
+
+/**
+ * The problem of a request that the guard refused.
+ * @param {Full} full
+ */
+export function guardProblem({ inFlight, cap }) {
+  const detail = `the service is full: ${inFlight} requests are in flight and ${cap} may be; try again shortly`;
+  return { ...TEMPORARY_REDUCED_CAPACITY, status: 503, detail };
 }
 
 /** @param {KeyedDecision} decision */

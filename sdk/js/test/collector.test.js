@@ -55,6 +55,36 @@ describe('collector', () => {
     assert.deepEqual(reported.totals, { attempts: 4, accepted: 3, throttled: 1, completed: 3, failed: 0 });
   });
 
+  it('guards what is in flight by the time that the edge gave, and counts what it refused as an attempt', async () => {
+    edge.onBatch = (batch) => ({ ...answerTo(batch), guardMs: 30, classes: [{ context: { deviceType: 'tv' }, guardMs: -1 }] });
+    start();
+    await until(() => collector.status().guard.guardMs === 30, "the edge's time");
+    const places = Array.from({ length: 17 }, () => collector.enter('ann', { deviceType: 'tv' }));
+    assert.deepEqual(places.at(-1), { entered: false, inFlight: 16, cap: 16, retryAfterMs: 30 });
+    for (const place of places.slice(0, 16)) place.leave();
+    for (const place of places.slice(0, 16)) place.leave();
+    assert.equal(collector.status().guard.inFlight, 0, 'nobody leaves twice');
+    await until(() => edge.batches.find(({ totals }) => totals.throttled === 1), 'the refusal reported');
+
+    edge.onBatch = (batch) => ({ ...answerTo(batch), guardMs: 'soon' });
+    await until(() => collector.status().policiesRefused > 0, 'what is no time refused');
+    edge.onBatch = (batch) => answerTo(batch);
+    await until(() => collector.status().guard.cap === Infinity, 'an open guard');
+  });
+
+  it('guards by half its SLO while no edge has spoken, or not at all', async () => {
+    await edge.stop();
+    start({ sloMs: 500 });
+    assert.deepEqual(collector.status().guard, { inFlight: 0, guardMs: 250, cap: 16, refused: 0 });
+    await collector.close();
+    start({ guard: false });
+    const entered = Array.from({ length: 100 }, () => collector.enter('ann').entered);
+    assert.ok(entered.every(Boolean));
+    assert.equal(collector.status().guard.inFlight, 100);
+    assert.throws(() => new Collector({ sloMs: 0 }), /sloMs is 0; it must be a number above 0/);
+    assert.throws(() => new Collector({ guard: 'no' }), /guard must be true or false/);
+  });
+
   it('counts an attempt once where it both admits and reports', async () => {
     start();
     collector.tryConsume('ann');

@@ -11,8 +11,11 @@ import { StandInEdge, until } from './edge.js';
 const key = (request) => request.headers['x-user'];
 const work = (url, send) => {
   if (url === '/fails') return send(500, 'no');
+  if (url === '/waits' || url === '/stream') return new Promise((resolve) => waiting.push(() => resolve(send(200, 'done'))));
   return url === '/hangs' ? undefined : send(200, 'done');
 };
+/** Requests that are to be answered later. */
+const waiting = [];
 const rating = (request) => ({ userId: key(request), itemId: request.url.slice(1), score: 5, timestamp: 1 });
 
 /** Every way to serve: each gives a function that starts it and one that stops it. */
@@ -125,6 +128,34 @@ for (const [name, serve] of Object.entries(SERVERS)) {
       server = await serve(collector, { key, unkeyed: 'admit' });
       assert.equal((await get(server.port, '/film', {})).status, 200);
       assert.equal(collector.status().totals.attempts, 0);
+    });
+
+    it('refuses before a full guard, the greedy first, and leaves out what stays open by design', async () => {
+      await collector.close();
+      const safe = { bucketSize: 100, refillRate: 1 };
+      collector = new Collector({ eventEndpoint: edge.endpoint, flushIntervalMs: 60_000, safe });
+      server = await serve(collector, { key, guard: (request) => request.url !== '/stream' });
+      const held = Array.from({ length: 21 }, (_, n) => get(server.port, n < 5 ? '/stream' : '/waits'));
+      await until(() => collector.status().inFlight === 21 && waiting.length === 21, 'all in flight');
+      assert.equal(collector.status().guard.inFlight, 16);
+      const refused = await get(server.port);
+      assert.deepEqual([refused.status, refused.headers['retry-after']], [503, '1']);
+      assert.equal(refused.headers.ratelimit, undefined);
+      assert.match(refused.headers['content-type'], /^application\/problem\+json/);
+      const { detail } = JSON.parse(refused.body);
+      assert.equal(detail, 'the service is full: 16 requests are in flight and 16 may be; try again shortly');
+      assert.equal((await get(server.port, '/film', { 'x-user': 'bob' })).status, 200, 'who holds nothing still enters');
+      for (const answer of waiting.splice(0)) answer();
+      assert.ok((await Promise.all(held)).every(({ status }) => status === 200));
+      await until(() => collector.status().guard.inFlight === 0, 'nothing in flight');
+      assert.equal(collector.status().totals.throttled, 1);
+    });
+
+    it('lets go of what a bucket refuses', async () => {
+      server = await serve(collector, { key });
+      for (let n = 0; n < 30; n += 1) await get(server.port);
+      await until(() => collector.status().inFlight === 0, 'nothing in flight');
+      assert.deepEqual(collector.status().guard, { inFlight: 0, guardMs: 100, cap: 16, refused: 0 });
     });
 
     it('takes what a request costs', async () => {

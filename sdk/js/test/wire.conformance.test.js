@@ -9,7 +9,7 @@ import { batchAnswer, policyAnswer } from '../src/collector/delivery.js';
 import { eventEndpoint } from '../src/collector/endpoint.js';
 import { Outbox } from '../src/collector/outbox.js';
 import { checkedEvent } from '../src/collector/rating.js';
-import { rateLimitFields, refusalProblem } from '../src/refusal.js';
+import { guardFields, guardProblem, rateLimitFields, refusalProblem } from '../src/refusal.js';
 import { cases } from './cases.js';
 
 for (const { name, endpoint, batchUrl, refused, never } of cases('endpoints')) {
@@ -42,8 +42,14 @@ for (const { name, steps } of cases('backoff')) {
   });
 }
 
-for (const { name, decision, usual, verb, fields, problem } of cases('refusals')) {
+for (const { name, decision, guard, usual, verb, fields, problem } of cases('refusals')) {
   test(`refusal: ${name}`, () => {
+    if (guard) {
+      const full = { ...guard, entered: false, retryAfterMs: guard.waitNs / 1e6 };
+      assert.deepEqual(guardFields(full), fields);
+      assert.deepEqual(guardProblem(full), problem);
+      return;
+    }
     const waitMs = decision.waitNs === 'never' ? Infinity : decision.waitNs / 1e6;
     const full = { ...decision, resetAfterMs: waitMs, retryAfterMs: decision.allowed ? 0 : waitMs };
     assert.deepEqual(rateLimitFields(full), fields);

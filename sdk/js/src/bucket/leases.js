@@ -149,6 +149,7 @@ export class LeasedBuckets {
    * @param {{ policies: Record<string, BucketPolicy>, defaults: BucketPolicy, newcomers?: BucketPolicy, ttlMs: number }} answer
    * @param {Set<string>} asked
    * @param {number} nowMs
+   * @returns {number} until when it holds.
    */
   apply(answer, asked, nowMs) {
     const untilMs = this.#until(answer.ttlMs, nowMs);
@@ -163,6 +164,7 @@ export class LeasedBuckets {
     } else {
       this.refused += 1;
     }
+    return untilMs;
   }
 
   /**
@@ -170,11 +172,13 @@ export class LeasedBuckets {
    * @param {string} user
    * @param {BucketPolicy & { ttlMs?: number }} answer
    * @param {number} nowMs
+   * @returns {number} until when it holds.
    */
   applySingle(user, answer, nowMs) {
     const untilMs = this.#until(answer.ttlMs, nowMs);
     this.#heard(untilMs, nowMs);
     this.#grant(user, answer, untilMs, nowMs);
+    return untilMs;
   }
 
   /**

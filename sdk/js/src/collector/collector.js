@@ -1,5 +1,5 @@
 /**
- * Puts the control loop before a service: admits by its users' buckets, counts, reports to the edge, applies its answers.
+ * Puts the control loop before a service: admits by what is in flight and by its users' buckets, counts, reports to the edge, applies its answers.
  *
  * Nothing here ever waits on a request's path: admission is arithmetic, events go to a bounded queue, and a timer posts
  * what has gathered ten times a second. While the edge is away the leases lapse and limits move to the safe values.
@@ -10,6 +10,7 @@ import { EventEmitter } from 'node:events';
 
 import { Backoff } from '../backoff.js';
 import { LeasedBuckets } from '../bucket/leases.js';
+import { InFlightGuard } from '../guard/guard.js';
 import { Counters } from './counters.js';
 import { Delivery, DeliveryError, shown } from './delivery.js';
 import { eventEndpoint } from './endpoint.js';
@@ -43,6 +44,7 @@ export class Collector extends EventEmitter {
   /** @type {CollectorSettings} */ #settings;
   #info;
   #buckets;
+  #guard;
   #counters;
   #outbox;
   #delivery;
@@ -73,6 +75,7 @@ export class Collector extends EventEmitter {
     const id = `${name}-${process.pid}-${randomBytes(8).toString('hex')}`;
     this.#info = { id, service: settings.service, epoch: Date.now() };
     this.#buckets = new LeasedBuckets({ ...settings, ttlMsMin: 2 * settings.flushIntervalMs });
+    this.#guard = new InFlightGuard({ sloMs: settings.sloMs, enabled: settings.guard });
     this.#counters = new Counters(settings.usersMax);
     this.#outbox = new Outbox(settings);
     const { token, timeoutMs } = settings;
@@ -85,6 +88,22 @@ export class Collector extends EventEmitter {
   /** What users get in quiet times; less than that is called a reduced capacity. */
   get usual() {
     return this.#settings.safe;
+  }
+
+  /**
+   * Asks the in-flight guard for one request, before its user's bucket is asked for what is in it. Whoever enters must
+   * `leave` at the request's end; a refusal is counted as an attempt.
+   * @param {string} userId
+   * @param {Context} [context]
+   * @returns {import('../guard/guard.js').Place | import('../guard/guard.js').Full}
+   */
+  enter(userId, context = undefined) {
+    this.#admits = true;
+    const nowMs = performance.now();
+    const user = userIdOf(userId);
+    const place = this.#guard.enter(user, { context, nowMs });
+    if (!place.entered) this.#counters.attempt(user, false, context, nowMs);
+    return place;
   }
 
   /**
@@ -169,6 +188,7 @@ export class Collector extends EventEmitter {
       policyVersion: holds ? this.#policyVersion : undefined,
       leases: this.#buckets.leases,
       inFlight: this.#inFlight,
+      guard: this.#guard.status(nowMs),
       eventsWaiting: this.#outbox.waiting,
       eventsDelivered: this.#delivered,
       eventsRejected: this.#rejected,
@@ -268,7 +288,8 @@ export class Collector extends EventEmitter {
     this.#outbox.succeeded(nowMs - sentMs);
     this.#rejected += rejected;
     const asked = new Set([...(batch.users ?? []), ...batch.events].map(({ userId }) => userId));
-    this.#buckets.apply(answer, asked, nowMs);
+    const untilMs = this.#buckets.apply(answer, asked, nowMs);
+    if (!this.#guard.follow(answer, untilMs, nowMs)) this.#buckets.refused += 1;
     this.#policyVersion = shown(answer.policyVersion);
     this.#succeeded(batch.events.length - rejected);
   }
@@ -295,7 +316,9 @@ export class Collector extends EventEmitter {
         const answer = await this.#delivery.postSingle({ ...event, inFlight: batch.inFlight });
         batch.events.shift();
         this.#outbox.done(1);
-        this.#buckets.applySingle(event.userId, answer, performance.now());
+        const nowMs = performance.now();
+        const untilMs = this.#buckets.applySingle(event.userId, answer, nowMs);
+        if (!this.#guard.followSingle(answer, untilMs, nowMs)) this.#buckets.refused += 1;
         this.#policyVersion = answer.policyVersion === undefined ? undefined : shown(String(answer.policyVersion));
         this.#succeeded(1);
       } catch (error) {

@@ -19,6 +19,8 @@ import { retryAfterMs } from '../backoff.js';
  * @property {Record<string, BucketPolicy>} policies
  * @property {BucketPolicy} defaults
  * @property {BucketPolicy} [newcomers]
+ * @property {number | null} [guardMs] how long the work in flight may take; without it the guard is open
+ * @property {{ context?: import('./counters.js').Context, guardMs: number }[] | null} [classes]
  * @property {number} ttlMs
  * @property {string} policyVersion
  * @property {{ index: number, problem: { detail?: string } }[]} [rejected]
@@ -26,7 +28,7 @@ import { retryAfterMs } from '../backoff.js';
 
 /** @typedef {{ status: number, text: string, retryAfterMs: number }} Answer */
 
-/** @typedef {BucketPolicy & { ttlMs?: number, policyVersion?: string }} PolicyAnswer */
+/** @typedef {BucketPolicy & { guardMs?: number | null, ttlMs?: number, policyVersion?: string }} PolicyAnswer */
 
 /** Longest answer that is read, in bytes: so much in any case, and for each user or event it was asked about so much more. */
 const ANSWER_BYTES_BASE = 64 * 1024;

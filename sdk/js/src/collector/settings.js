@@ -15,6 +15,9 @@ import { REFILL_RATE_MAX } from '../bucket/law.js';
  * and all that it does not know together.
  * @property {{ bucketSize: [number, number], refillRate: [number, number] }} bounds least and greatest values, whatever
  * the edge says.
+ * @property {number} sloMs latency that requests should keep; while the edge says nothing, the guard takes half of it for
+ * the time that the work in flight may take.
+ * @property {boolean} guard whether requests in flight are guarded; else they are only counted.
  * @property {number} flushIntervalMs time between two posts.
  * @property {number} batchMax events per batch at most.
  * @property {number} queueMax events waiting for the edge at most; the oldest give way, and are counted.
@@ -35,6 +38,8 @@ function defaults() {
     // its local loop begins with.
     safe: { bucketSize: 20, refillRate: 10, newcomers: { bucketSize: 1000, refillRate: 1000 } },
     bounds: { bucketSize: [1.2, 1e6], refillRate: [0.05, 1e6] },
+    sloMs: 200,
+    guard: true,
     flushIntervalMs: 100,
     batchMax: 1000,
     queueMax: 10_000,
@@ -65,6 +70,7 @@ export function checkedSettings(options) {
   if (typeof settings.service !== 'string' || settings.service === '' || Buffer.byteLength(settings.service) > 128) {
     throw new TypeError('service must be a text of 1 to 128 bytes');
   }
+  if (typeof settings.guard !== 'boolean') throw new TypeError('guard must be true or false');
   checkBounds(settings.bounds);
   checkPolicy('safe', settings.safe);
   if (settings.safe.newcomers) checkPolicy('safe.newcomers', settings.safe.newcomers);

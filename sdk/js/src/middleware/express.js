@@ -5,7 +5,7 @@ import { limit } from './limiter.js';
 /** @typedef {import('../collector/collector.js').Collector} Collector */
 
 /**
- * Middleware that admits requests by their users' buckets.
+ * Middleware that admits requests by what is in flight and by their users' buckets.
  * @template {import('node:http').IncomingMessage} Request
  * @param {Collector} collector
  * @param {import('./limiter.js').LimiterOptions<Request>} [options]

@@ -5,7 +5,7 @@ import { limit } from './limiter.js';
 /** @typedef {import('../collector/collector.js').Collector} Collector */
 
 /**
- * A plugin that admits requests by their users' buckets: `await app.register(fastifyLimiter(collector, options))`.
+ * A plugin that admits requests by what is in flight and by their users' buckets: `await app.register(fastifyLimiter(collector, options))`.
  *
  * Its hook runs before parsing, so that a refused request costs no more than its headers; where the key or the cost is in
  * the body, `hook: 'preHandler'` runs it after.

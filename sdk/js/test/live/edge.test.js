@@ -43,11 +43,16 @@ test('a real edge moves the buckets, may die, and loses nothing when it is back'
   const admitted = Array.from({ length: 5 }, () => collector.tryConsume('ann')).filter(Boolean).length;
   assert.ok(admitted <= 4, `${admitted} of 5 at once with a capacity of 3`);
 
+  // The edge has seen latencies of 20 ms, far below its SLO: it guards, by a time of its own.
+  const { guardMs } = collector.status().guard;
+  assert.ok(guardMs >= 30 && guardMs <= 180 && guardMs !== 100, `a guard time of ${guardMs} ms`);
+
   await until(() => collector.status().eventsDelivered === sent, 'all delivered', PATIENCE_MS);
   await edge.kill();
   for (let n = 0; n < 200; n += 1) rate();
   await until(() => collector.status().controlledBy === 'safe-values', 'the lease lapsed', PATIENCE_MS);
   assert.match(collector.status().edgeError, /cannot be reached/);
+  await until(() => collector.status().guard.guardMs === 100, 'half the SLO, without an edge', PATIENCE_MS);
   const { refillRate } = await until(() => {
     const policy = collector.policy('ann');
     return policy.refillRate > pin.refillRate && policy;

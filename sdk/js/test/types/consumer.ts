@@ -10,6 +10,7 @@ import {
   AdaptiveTokenBucket,
   Collector,
   DeliveryError,
+  InFlightGuard,
   connect,
   expressLimiter,
   fastifyLimiter,
@@ -35,11 +36,16 @@ collector.on('error', (error: unknown) => {
 const admitted: boolean = collector.tryConsume('ann');
 const closed: Promise<unknown> = collector.close();
 
+const guard = new InFlightGuard({ sloMs: 100 });
+const place = guard.enter('ann', { context: { deviceType: 'mobile' } });
+if (place.entered) place.leave(true);
+else console.log(place.inFlight, place.cap, place.retryAfterMs);
+
 const ratings = connect('http://127.0.0.1:8080/ratings/stream', { itemId: 'tt0111161' });
 ratings.on('rating', (rating) => console.log(rating));
 ratings.close();
 
-const limiter = expressLimiter(collector, { key: (request) => request.socket.remoteAddress, cost: 2 });
+const limiter = expressLimiter(collector, { key: (request) => request.socket.remoteAddress, cost: 2, guard: () => true });
 createServer((request, response) => limiter(request, response, () => response.end()));
 const plugin: PromiseLike<unknown> = fastify().register(fastifyLimiter(collector, { hook: 'preHandler' }));
 
