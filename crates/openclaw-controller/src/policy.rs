@@ -10,6 +10,7 @@
 
 mod action;
 mod artifact;
+mod bfloat;
 mod elementary;
 mod features;
 mod forward;

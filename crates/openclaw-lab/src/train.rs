@@ -169,7 +169,9 @@ impl Training {
 
     fn look(&mut self) -> Result<SelectionScore, TrainError> {
         self.looked = self.steps;
-        let policy = self.learner.policy();
+        let learned = self.learner.policy();
+        // Rounded before it is judged: the score is that of the weights that serve.
+        let policy = Policy { network: learned.network.rounded(), ..learned };
         let score = self.selection.score_policy(&policy);
         if self.best.as_ref().is_none_or(|(best, _)| score.total() > best.total()) {
             let artifact = self.artifact(policy, &score)?;
