@@ -14,6 +14,7 @@ mod bfloat;
 mod elementary;
 mod features;
 mod forward;
+mod fused;
 mod guardrails;
 mod head;
 mod kernel;
@@ -22,6 +23,8 @@ mod long_view;
 mod network;
 mod onnx;
 mod output;
+mod path;
+mod scale;
 mod schema;
 
 pub use action::{DiscreteActions, PolicyAction};
@@ -34,10 +37,10 @@ pub use features::{FeatureBuilder, SlotClasses};
 pub use forward::{Forward, Scratch};
 pub use guardrails::{Guardrail, LN_STEP_MAX, OUTPUT_MAX, STALE_S};
 pub use head::PolicyHead;
-pub use kernel::{Path, PathUnavailable};
 pub use learned::{LastDecision, LearnedPolicy};
 pub use network::{Dense, LIMITS, Layout, Limits, Network, NetworkError, Normaliser};
 pub use output::{Output, choice, tanh};
+pub use path::{Path, PathUnavailable};
 pub use schema::{
     ACTIONS, CLASS_ACTIONS, CLASS_FEATURES, DEPENDENCY_PLACES, LAYOUT, OBSERVATION, SCHEMA_VERSION,
     SHARED_ACTIONS, SHARED_FEATURES, SLOTS, action_names, feature_names,

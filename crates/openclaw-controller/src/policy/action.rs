@@ -7,7 +7,7 @@
 use super::elementary::{exp_each, ln};
 use super::features::SlotClasses;
 use super::guardrails::{self, Guardrail};
-use super::kernel::Checked;
+use super::path::Checked;
 use super::schema::{ACTIONS, CLASS_ACTIONS, DEPENDENCY_PLACES, SHARED_ACTIONS};
 use crate::observation::{Observation, SharedAction};
 use crate::parts::{ClassAction, DependencyAction};

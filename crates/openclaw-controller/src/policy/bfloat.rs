@@ -7,7 +7,7 @@
 //! same bits from sixteen bits as from thirty-two. IEEE's own 16-bit format has three more digits and lost: widening
 //! it needs instructions that not every processor has, or several operations for each weight.
 
-use super::network::Network;
+use super::network::{Dense, Network};
 
 /// The bits that a rounded weight does not use.
 const UNUSED: u32 = 0xffff;
@@ -28,6 +28,30 @@ impl Network {
     }
 }
 
+impl Dense {
+    /// Whether every weight is one of sixteen bits.
+    pub(super) fn is_rounded(&self) -> bool {
+        self.weights.iter().all(|weight| weight.to_bits() & UNUSED == 0)
+    }
+}
+
+/// Two rounded weights in one word.
+pub(super) fn packed(first: f32, second: f32) -> u32 {
+    (first.to_bits() >> 16) | (second.to_bits() & !UNUSED)
+}
+
+/// The first weight of a word.
+#[inline(always)]
+pub(super) fn first(word: u32) -> f32 {
+    f32::from_bits(word << 16)
+}
+
+/// The second weight of a word.
+#[inline(always)]
+pub(super) fn second(word: u32) -> f32 {
+    f32::from_bits(word & !UNUSED)
+}
+
 /// The nearest number whose lower bits are all 0. What is not finite stays that; the largest numbers become infinite, and
 /// a network with such weights is refused.
 fn rounded(weight: f32) -> f32 {
@@ -42,7 +66,7 @@ fn rounded(weight: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Dense, Layout, Normaliser};
+    use crate::policy::{Layout, Normaliser};
 
     #[test]
     fn a_weight_becomes_the_nearest_of_sixteen_bits_and_the_even_one_of_two() {
@@ -71,6 +95,18 @@ mod tests {
             let rounded_once = rounded(weight);
             assert!((rounded_once - weight).abs() <= weight.abs() / 256.0, "{weight}");
             assert_eq!(rounded(rounded_once), rounded_once);
+        }
+    }
+
+    #[test]
+    fn two_rounded_weights_come_out_of_their_word_as_they_were() {
+        let weights = [0.0, -0.0, 1.5, f32::from_bits(0xff7f_0000), f32::from_bits(0x0001_0000)];
+        for a in weights {
+            for b in weights {
+                let word = packed(a, b);
+                let bits = [first(word), second(word)].map(f32::to_bits);
+                assert_eq!(bits, [a, b].map(f32::to_bits), "{a:e} and {b:e}");
+            }
         }
     }
 

@@ -9,7 +9,7 @@
 
 use std::f64::consts::{LN_2, LOG2_E};
 
-use super::kernel::{Checked, Path};
+use super::path::{Checked, Path};
 
 /// Bound of the error of [`exp`] and [`ln`], in units in the last place of the result.
 #[cfg(test)]

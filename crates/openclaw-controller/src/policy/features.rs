@@ -13,8 +13,8 @@ use tinyvec::ArrayVec;
 
 use super::action::PolicyAction;
 use super::elementary::{ln, ln_each};
-use super::kernel::Checked;
 use super::long_view::LongView;
+use super::path::Checked;
 use super::schema::{CLASS_FEATURES, DEPENDENCY_PLACES, LOGARITHMS, OBSERVATION, SHARED_FEATURES, SLOTS};
 use crate::observation::{Observation, SharedAction};
 use crate::parts::{CLASSES_MAX, ClassSeen, DependencySeen};

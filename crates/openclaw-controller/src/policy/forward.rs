@@ -1,7 +1,9 @@
 //! The forward pass: a network laid out for one path, and one observation through it without allocation.
 
-use super::kernel::{Block, Checked, LANES, Packed, Path, PathUnavailable, blocks};
-use super::network::{Dense, Layout, Network, NetworkError, Normaliser};
+use super::kernel::{Block, LANES, Packed, Task, blocks};
+use super::network::{Dense, Layout, Network, NetworkError};
+use super::path::{Checked, Path, PathUnavailable};
+use super::scale::{Scale, Scaled, is_present};
 
 /// A network that is ready to run.
 #[derive(Clone, Debug)]
@@ -10,41 +12,35 @@ pub struct Forward {
     layout: Layout,
     scale: Scale,
     trunk: Vec<Packed>,
-    shared_head: Packed,
+    /// All that reads the trunk's answer: the part of the slots' first layer that does, the same for all slots, and then
+    /// the shared head.
+    heads: Packed,
+    /// Blocks of the former; 0 where slots have no outputs.
+    start_blocks: usize,
     slots: Option<Slots>,
     /// Blocks of the widest layer.
     blocks: usize,
 }
 
-/// The scale of a whole observation, one entry for each number; blocks are filled up with what changes nothing.
-#[derive(Clone, Debug)]
-struct Scale {
-    mean: Vec<Block>,
-    std: Vec<Block>,
-}
-
 /// The layers that every slot goes through.
 #[derive(Clone, Debug)]
 struct Slots {
-    /// The first layer's part that reads the trunk's answer, the same for all slots.
-    from_trunk: Packed,
     /// The first layer's part that reads the slot.
-    from_slot: Packed,
-    /// The layers after it; none where the first one is the head.
-    rest: Vec<Packed>,
+    first: Packed,
+    /// The hidden layers after it.
+    hidden: Vec<Packed>,
+    /// `None` where the first layer is the head.
+    head: Option<Packed>,
 }
 
 /// Memory for one forward pass at a time; see [`Forward::scratch`].
 #[derive(Clone, Debug)]
 pub struct Scratch {
-    /// The scaled observation.
-    scaled: Vec<Block>,
-    /// The trunk's inputs.
-    trunk: Vec<f32>,
+    scaled: Scaled,
     /// What layers give, in turns.
     layers: [Vec<Block>; 2],
-    /// What the slots' first layer makes of the trunk's answer.
-    from_trunk: Vec<Block>,
+    /// What is made of the trunk's answer.
+    heads: Vec<Block>,
 }
 
 impl Forward {
@@ -54,13 +50,15 @@ impl Forward {
     /// The network's parts do not fit together; see [`Network::check`].
     pub fn new(network: &Network) -> Result<Self, NetworkError> {
         network.check()?;
-        let pack = |layers: &[Dense]| layers.iter().map(Packed::new).collect::<Vec<_>>();
+        let (answers, of_slots) = (network.trunk_outputs(), Slots::first(network));
+        let reading = of_slots.into_iter().chain([&network.shared_head]).map(|layer| (layer, 0..answers));
         Ok(Self {
             path: Checked::best(),
             layout: network.layout,
             scale: Scale::new(network),
-            trunk: pack(&network.trunk),
-            shared_head: Packed::new(&network.shared_head),
+            trunk: network.trunk.iter().map(Packed::new).collect(),
+            heads: Packed::of(&reading.collect::<Vec<_>>()),
+            start_blocks: of_slots.map_or(0, |first| blocks(first.outputs)),
             slots: Slots::new(network),
             blocks: network.layers().map(|(_, layer)| blocks(layer.outputs)).max().unwrap_or(1),
         })
@@ -90,11 +88,11 @@ impl Forward {
     #[must_use]
     pub fn scratch(&self) -> Scratch {
         let blocks = || vec![Block::default(); self.blocks];
+        let heads = self.start_blocks + self::blocks(self.layout.actions_shared);
         Scratch {
-            scaled: self.scale.mean.clone(),
-            trunk: vec![0.0; self.layout.trunk_inputs()],
+            scaled: self.scale.scratch(),
             layers: [blocks(), blocks()],
-            from_trunk: blocks(),
+            heads: vec![Block::default(); heads],
         }
     }
 
@@ -107,201 +105,91 @@ impl Forward {
     pub fn run(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
         assert_eq!(observation.len(), self.layout.observation(), "numbers in an observation");
         assert_eq!(output.len(), self.layout.outputs(), "numbers in an output");
-        match self.path.path() {
-            #[cfg(target_arch = "x86_64")]
-            #[expect(
-                unsafe_code,
-                reason = "calls code compiled for instructions that were asked for at run time"
-            )]
-            // SAFETY: this processor was found to have these instructions.
-            Path::Avx512 => unsafe { self.run_avx512(observation, scratch, output) },
-            #[cfg(target_arch = "x86_64")]
-            #[expect(
-                unsafe_code,
-                reason = "calls code compiled for instructions that were asked for at run time"
-            )]
-            // SAFETY: as above.
-            Path::Avx2 => unsafe { self.run_avx2(observation, scratch, output) },
-            #[cfg(target_arch = "aarch64")]
-            #[expect(
-                unsafe_code,
-                reason = "calls code compiled for instructions that were asked for at run time"
-            )]
-            // SAFETY: as above.
-            Path::Neon => unsafe { self.run_neon(observation, scratch, output) },
-            _ => self.run_inline::<false>(observation, scratch, output),
-        }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx2,fma")]
-    fn run_avx512(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
-        self.run_inline::<true>(observation, scratch, output);
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    fn run_avx2(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
-        self.run_inline::<false>(observation, scratch, output);
-    }
-
-    #[cfg(target_arch = "aarch64")]
-    #[target_feature(enable = "neon")]
-    fn run_neon(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
-        self.run_inline::<false>(observation, scratch, output);
-    }
-
-    #[inline(always)]
-    fn run_inline<const PAIRS: bool>(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
-        let Scratch { scaled, trunk, layers, from_trunk } = scratch;
-        self.scale.apply(observation, scaled);
-        let (shared, of_slots) = scaled.as_flattened()[..observation.len()].split_at(self.layout.shared);
-        let (trunk_shared, trunk_slots) = trunk.split_at_mut(self.layout.shared);
-        trunk_shared.copy_from_slice(shared);
-        largest(of_slots, trunk_slots);
+        let Scratch { scaled, layers, heads } = scratch;
+        self.scale.apply(self.path, observation, scaled);
+        let trunk = scaled.trunk(&self.layout);
+        let answer = match self.trunk.split_first() {
+            None => trunk,
+            Some((first, others)) => {
+                let [done, next] = layers.each_mut();
+                self.path.apply(first, Task { start: first.bias(), input: trunk, out: done, relu: true });
+                self.hidden(others, first.outputs(), done, next).0
+            }
+        };
+        self.path
+            .apply(&self.heads, Task { start: self.heads.bias(), input: answer, out: heads, relu: false });
+        let (start, of_shared) = heads.split_at(self.start_blocks);
         let (shared_output, slots_output) = output.split_at_mut(self.layout.actions_shared);
-        let (answer, free) = through::<PAIRS>(&self.trunk, trunk, layers);
-        self.shared_head.apply::<false, PAIRS>(answer, free);
-        copy_canonical(free, shared_output);
+        copy_canonical(of_shared, shared_output);
         let Some(slots) = &self.slots else { return };
-        slots.from_trunk.apply::<false, PAIRS>(answer, from_trunk);
         let outputs = slots_output.chunks_exact_mut(self.layout.actions_slot);
-        for (features, output) in of_slots.chunks_exact(self.layout.slot).zip(outputs) {
+        for (features, output) in scaled.slots(&self.layout).zip(outputs) {
             if is_present(features) {
-                slots.run::<PAIRS>(from_trunk, features, layers, output);
+                self.slot(slots, start, features, layers, output);
             } else {
                 output.fill(0.0);
             }
         }
     }
-}
 
-impl Scale {
-    fn new(network: &Network) -> Self {
-        let Layout { shared, slots, .. } = network.layout;
-        let whole = |entries: &[f32], nothing: f32| {
-            let (of_shared, of_slot) = entries.split_at(shared);
-            let mut whole = vec![[nothing; LANES]; blocks(network.layout.observation())];
-            let entries = of_shared.iter().chain(std::iter::repeat_n(of_slot, slots).flatten());
-            whole.as_flattened_mut().iter_mut().zip(entries).for_each(|(to, entry)| *to = *entry);
-            whole
-        };
-        Self { mean: whole(&network.normaliser.mean, 0.0), std: whole(&network.normaliser.std, 1.0) }
+    fn slot(
+        &self,
+        slots: &Slots,
+        start: &[Block],
+        features: &[f32],
+        [done, next]: &mut [Vec<Block>; 2],
+        output: &mut [f32],
+    ) {
+        let relu = slots.head.is_some();
+        self.path.apply(&slots.first, Task { start, input: features, out: done, relu });
+        let Some(head) = &slots.head else { return copy_canonical(done, output) };
+        let (last, free) = self.hidden(&slots.hidden, slots.first.outputs(), done, next);
+        self.path.apply(head, Task { start: head.bias(), input: last, out: free, relu: false });
+        copy_canonical(free, output);
     }
 
-    /// A slot's presence has the entries 0 and 1, so that it comes through as it is.
-    #[inline(always)]
-    fn apply(&self, observation: &[f32], scaled: &mut [Block]) {
-        scaled.as_flattened_mut()[..observation.len()].copy_from_slice(observation);
-        for ((numbers, mean), std) in scaled.iter_mut().zip(&self.mean).zip(&self.std) {
-            for lane in 0..LANES {
-                let scaled = (numbers[lane] - mean[lane]) / std[lane];
-                numbers[lane] = scaled.clamp(-Normaliser::CLIP, Normaliser::CLIP);
-            }
+    /// Runs the numbers in `done` through hidden layers, for which two buffers take turns. Returns what the last one
+    /// gives, and the buffer that is free.
+    fn hidden<'a>(
+        &self,
+        layers: &[Packed],
+        mut inputs: usize,
+        mut done: &'a mut [Block],
+        mut next: &'a mut [Block],
+    ) -> (&'a [f32], &'a mut [Block]) {
+        for layer in layers {
+            let input = &done.as_flattened()[..inputs];
+            self.path.apply(layer, Task { start: layer.bias(), input, out: next, relu: true });
+            inputs = layer.outputs();
+            std::mem::swap(&mut done, &mut next);
         }
-    }
-}
-
-/// The largest of each feature over the present slots; 0 where there is none.
-#[inline(always)]
-fn largest(slots: &[f32], largest: &mut [f32]) {
-    largest.fill(0.0);
-    if largest.is_empty() {
-        return;
-    }
-    let mut present = slots.chunks_exact(largest.len()).filter(|features| is_present(features));
-    if let Some(first) = present.next() {
-        largest.copy_from_slice(first);
-    }
-    for features in present {
-        for (largest, feature) in largest.iter_mut().zip(features) {
-            *largest = larger(*largest, *feature);
-        }
+        (&done.as_flattened()[..inputs], next)
     }
 }
 
 impl Slots {
-    fn new(network: &Network) -> Option<Self> {
+    /// The first layer of the slots, which reads the trunk's answer and then the slot.
+    fn first(network: &Network) -> Option<&Dense> {
         let head = network.slot_head.as_ref()?;
-        let mut layers = network.slot_hidden.iter().chain([head]);
-        let (first, answers) = (layers.next()?, network.trunk_outputs());
+        Some(network.slot_hidden.first().unwrap_or(head))
+    }
+
+    fn new(network: &Network) -> Option<Self> {
+        let (head, first) = (network.slot_head.as_ref()?, Self::first(network)?);
         Some(Self {
-            from_trunk: Packed::of_inputs(first, 0..answers),
-            from_slot: Packed::of_inputs(first, answers..first.inputs),
-            rest: layers.map(Packed::new).collect(),
+            first: Packed::of(&[(first, network.trunk_outputs()..first.inputs)]),
+            hidden: network.slot_hidden.iter().skip(1).map(Packed::new).collect(),
+            head: (!network.slot_hidden.is_empty()).then(|| Packed::new(head)),
         })
     }
-
-    #[inline(always)]
-    fn run<const PAIRS: bool>(
-        &self,
-        start: &[Block],
-        features: &[f32],
-        buffers: &mut [Vec<Block>; 2],
-        output: &mut [f32],
-    ) {
-        let [first, second] = buffers.each_mut().map(Vec::as_mut_slice);
-        if let Some((head, hidden)) = self.rest.split_last() {
-            self.from_slot.apply_from::<true, PAIRS>(start, features, first);
-            let (last, free) = rest::<PAIRS>(hidden, self.from_slot.outputs(), first, second);
-            head.apply::<false, PAIRS>(last, free);
-            copy_canonical(free, output);
-        } else {
-            self.from_slot.apply_from::<false, PAIRS>(start, features, first);
-            copy_canonical(first, output);
-        }
-    }
-}
-
-/// A presence that is not a number counts as present, so that it shows in the output.
-#[inline(always)]
-fn is_present(features: &[f32]) -> bool {
-    features[0] > 0.5 || features[0].is_nan()
-}
-
-/// The larger of two numbers; not a number where one of them is not. `f32::max` would hide that, and leaves open
-/// which zero it gives.
-#[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
-    if b > a || b.is_nan() { b } else { a }
-}
-
-/// Runs `input` through hidden layers, for which two buffers take turns. Returns what the last one gives, and the
-/// buffer that is free.
-#[inline(always)]
-fn through<'a, const PAIRS: bool>(
-    layers: &[Packed],
-    input: &'a [f32],
-    buffers: &'a mut [Vec<Block>; 2],
-) -> (&'a [f32], &'a mut [Block]) {
-    let [done, next] = buffers.each_mut().map(Vec::as_mut_slice);
-    let Some((first, others)) = layers.split_first() else { return (input, next) };
-    first.apply::<true, PAIRS>(input, done);
-    rest::<PAIRS>(others, first.outputs(), done, next)
-}
-
-/// [`through`] for layers whose input of so many numbers is in `done`.
-#[inline(always)]
-fn rest<'a, const PAIRS: bool>(
-    layers: &[Packed],
-    mut inputs: usize,
-    mut done: &'a mut [Block],
-    mut next: &'a mut [Block],
-) -> (&'a [f32], &'a mut [Block]) {
-    for layer in layers {
-        layer.apply::<true, PAIRS>(&done.as_flattened()[..inputs], next);
-        inputs = layer.outputs();
-        std::mem::swap(&mut done, &mut next);
-    }
-    (&done.as_flattened()[..inputs], next)
 }
 
 /// Copies as many lanes as are asked for. Which bits mark something as not a number differs between processors;
 /// one pattern stands for all.
-#[inline(always)]
 fn copy_canonical(from: &[Block], to: &mut [f32]) {
-    for (to, from) in to.iter_mut().zip(from.as_flattened()) {
-        *to = if from.is_nan() { f32::NAN } else { *from };
+    for (to, from) in to.chunks_mut(LANES).zip(from) {
+        let canonical = from.map(|number| if number.is_nan() { f32::NAN } else { number });
+        to.copy_from_slice(&canonical[..to.len()]);
     }
 }
 

@@ -4,7 +4,7 @@
 use super::action::{Before, PolicyAction, followed, outputs_of};
 use super::features::{FeatureBuilder, SlotClasses};
 use super::guardrails::refusal;
-use super::kernel::Checked;
+use super::path::Checked;
 use super::schema::ACTIONS;
 use crate::little_guard::LittleGuard;
 use crate::observation::{Action, Controller, Observation, SharedAction};

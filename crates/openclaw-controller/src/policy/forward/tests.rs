@@ -150,12 +150,14 @@ proptest! {
     #[test]
     fn every_path_gives_the_bits_of_the_plain_reading(
         layout in layouts(),
-        trunk in prop::collection::vec(1_usize..80, 0..4),
+        trunk in prop::collection::vec(1_usize..130, 0..4),
         slot in prop::collection::vec(1_usize..50, 0..3),
         seed in 1_u64..,
+        rounded: bool,
     ) {
         let mut numbers = Numbers(seed);
         let network = numbers.network(layout, &trunk, &slot);
+        let network = if rounded { network.rounded() } else { network };
         let observation = numbers.observation(&layout);
         let expected = plain(&network, &observation);
         for path in Path::available() {
@@ -194,7 +196,7 @@ fn a_path_of_another_architecture_is_refused() {
 
 #[test]
 fn what_is_not_a_number_reaches_every_output_it_touches_with_the_same_bits() {
-    for network in both() {
+    for network in both().into_iter().flat_map(|network| [network.clone().rounded(), network]) {
         for index in 0..network.layout.observation() {
             let mut observation = vec![0.25; network.layout.observation()];
             for slot in 0..network.layout.slots {
