@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use openclaw_protocol::RatingEvent;
 
 use crate::dependencies::Dependencies;
-use crate::filter::{DecayedMean, LowestOf, left_after};
+use crate::filter::{DecayedMean, DecayedMeans, LowestOf, left_after};
 use crate::parts::{DEPENDENCIES_MAX, PerDependency};
 
 /// Time constant of processing times and call shares, in seconds.
@@ -30,7 +30,7 @@ const MEAN_OF: f64 = 5.0;
 #[derive(Clone, Debug)]
 pub(crate) struct ClassCost {
     work_s: DecayedMean,
-    calls: [DecayedMean; DEPENDENCIES_MAX],
+    calls: DecayedMeans<DEPENDENCIES_MAX>,
     difference_s: DecayedMean,
     /// Shortest latency beyond processing.
     floor_s: LowestOf,
@@ -75,7 +75,7 @@ impl ClassCost {
     pub(crate) fn new(ticks_per_s: usize) -> Self {
         Self {
             work_s: DecayedMean::default(),
-            calls: [DecayedMean::default(); DEPENDENCIES_MAX],
+            calls: DecayedMeans::default(),
             difference_s: DecayedMean::default(),
             floor_s: LowestOf::default(),
             unloaded_s: LowestOf::default(),
@@ -119,7 +119,7 @@ impl ClassCost {
                 called[dependency] = 1.0;
             }
         }
-        self.calls.iter_mut().zip(called).for_each(|(calls, called)| calls.add(called, 1.0));
+        self.calls.add(called);
         // What is beyond an unknown processing time is unknown too; NaN is never the lowest.
         if event.work_ms.is_some() {
             self.floor_s.add(beyond_s.max(0.0));
@@ -148,7 +148,7 @@ impl ClassCost {
     /// Closes a tick, after which so much of the past is left.
     pub(crate) fn turn(&mut self, left: Left) {
         self.work_s.decay(left.work);
-        self.calls.iter_mut().for_each(|calls| calls.decay(left.work));
+        self.calls.decay(left.work);
         self.difference_s.decay(left.difference);
         self.turns += 1;
         if self.turns.is_multiple_of(self.ticks.len()) {
@@ -201,6 +201,6 @@ impl ClassCost {
 
     /// Share of the requests that call each of the first `dependencies`.
     pub(crate) fn call_shares(&self, dependencies: usize) -> PerDependency<f64> {
-        self.calls.iter().take(dependencies).map(|calls| calls.mean().unwrap_or(0.0)).collect()
+        self.calls.means().take(dependencies).collect()
     }
 }

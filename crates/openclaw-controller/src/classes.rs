@@ -7,10 +7,9 @@
 use openclaw_protocol::{Context, Outcome, RatingEvent};
 
 use crate::class_cost::{ClassCost, Left};
+use crate::class_flows::ClassFlows;
 use crate::dependencies::Dependencies;
-use crate::filter::{RateFilter, new_share};
 use crate::parts::{CLASSES_MAX, ClassSeen, PerClass, PerDependency};
-use crate::signals::{FAST_S, SLOW_S};
 
 /// A class unused for this long may give its number up.
 const UNUSED_NS: u64 = 60_000_000_000;
@@ -19,55 +18,6 @@ const COST_MIN: f64 = 0.1;
 const COST_MAX: f64 = 50.0;
 /// Time constant of the unit of work, in seconds, while it moves.
 const UNIT_TAU_S: f64 = 5.0;
-
-/// Ratings of one class per second.
-#[derive(Clone, Debug)]
-struct ClassFlow {
-    offered: f64,
-    accepted: f64,
-    completed: f64,
-    offered_fast: RateFilter,
-    offered_slow: RateFilter,
-    accepted_fast: RateFilter,
-    completed_fast: RateFilter,
-    completed_slow: RateFilter,
-}
-
-impl Default for ClassFlow {
-    fn default() -> Self {
-        Self {
-            offered: 0.0,
-            accepted: 0.0,
-            completed: 0.0,
-            offered_fast: RateFilter::new(FAST_S),
-            offered_slow: RateFilter::new(SLOW_S),
-            accepted_fast: RateFilter::new(FAST_S),
-            completed_fast: RateFilter::new(FAST_S),
-            completed_slow: RateFilter::new(SLOW_S),
-        }
-    }
-}
-
-impl ClassFlow {
-    /// Closes a tick of `interval_s` seconds, whose shares in the fast and the slow filters are given.
-    fn turn(&mut self, interval_s: f64, fast: f64, slow: f64) {
-        let [offered, accepted, completed] =
-            [&mut self.offered, &mut self.accepted, &mut self.completed].map(std::mem::take);
-        self.offered_fast.add_share(offered, interval_s, fast);
-        self.offered_slow.add_share(offered, interval_s, slow);
-        self.accepted_fast.add_share(accepted, interval_s, fast);
-        self.completed_fast.add_share(completed, interval_s, fast);
-        self.completed_slow.add_share(completed, interval_s, slow);
-    }
-
-    fn forget(&mut self) {
-        self.offered_fast.clear();
-        self.offered_slow.clear();
-        self.accepted_fast.clear();
-        self.completed_fast.clear();
-        self.completed_slow.clear();
-    }
-}
 
 /// Mean costs of what flows: they turn numbers of ratings into work units.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,7 +56,7 @@ pub(crate) struct Classes {
     slo_s: f64,
     ticks_per_s: usize,
     known: Vec<Class>,
-    flows: [ClassFlow; CLASSES_MAX],
+    flows: ClassFlows,
     costs: [f64; CLASSES_MAX],
     /// Processing time of one work unit, in seconds.
     unit_s: Option<f64>,
@@ -123,7 +73,7 @@ impl Classes {
             slo_s,
             ticks_per_s,
             known: vec![Class { context: Context::default(), used_ns: 0, cost }],
-            flows: std::array::from_fn(|_| ClassFlow::default()),
+            flows: ClassFlows::default(),
             costs: [1.0; CLASSES_MAX],
             unit_s: None,
             unit_moves: false,
@@ -166,16 +116,14 @@ impl Classes {
         let free = self.known.iter().enumerate().find(|(number, class)| unused(class) && !in_use(*number));
         let Some((number, _)) = free else { return 0 };
         self.known[number] = new;
-        self.flows[number].forget();
+        self.flows.forget(number);
         self.costs[number] = 1.0;
         number
     }
 
     /// Counts ratings that users of a class offered, `throttled` of which were refused.
     pub(crate) fn count(&mut self, class: usize, attempts: f64, throttled: f64) {
-        let flow = &mut self.flows[class];
-        flow.offered += attempts;
-        flow.accepted += (attempts - throttled).max(0.0);
+        self.flows.offer(class, attempts, (attempts - throttled).max(0.0));
     }
 
     /// Takes an event of a class.
@@ -183,7 +131,7 @@ impl Classes {
         match (event.outcome, event.latency_ms) {
             (Some(Outcome::Timeout), _) => self.known[class].cost.timed_out(),
             (Some(Outcome::Accepted) | None, latency_ms) => {
-                self.flows[class].completed += 1.0;
+                self.flows.complete(class);
                 let latency_s = latency_ms.map(|ms| ms / 1e3);
                 self.known[class].cost.completed(event, latency_s, self.slo_s, dependencies);
             }
@@ -193,8 +141,7 @@ impl Classes {
 
     /// Closes a tick of `interval_s` seconds.
     pub(crate) fn turn(&mut self, interval_s: f64) {
-        let (fast, slow) = (new_share(interval_s, FAST_S), new_share(interval_s, SLOW_S));
-        self.flows.iter_mut().for_each(|flow| flow.turn(interval_s, fast, slow));
+        self.flows.turn(interval_s, self.known.len());
         if self.known.len() > 1 {
             // Latencies compare where they waited in the same queue: within the tick.
             let reference = self.reference();
@@ -211,7 +158,7 @@ impl Classes {
 
     /// The class that others are compared with: the plain one, or the busiest where that one is absent.
     fn reference(&self) -> usize {
-        let per_s = |number: usize| self.flows[number].completed_slow.per_s();
+        let per_s = |number: usize| self.flows.per_s().completed_slow[number];
         if per_s(0) > 0.0 {
             return 0;
         }
@@ -257,9 +204,8 @@ impl Classes {
     /// Mean over what completed lately.
     fn mean_of(&self, of: impl Fn(&Class) -> Option<f64>) -> Option<f64> {
         let (mut sum, mut weight) = (0.0, 0.0);
-        for (class, flow) in self.known.iter().zip(&self.flows) {
+        for (class, per_s) in self.known.iter().zip(self.flows.per_s().completed_slow) {
             if let Some(value) = of(class) {
-                let per_s = flow.completed_slow.per_s();
                 sum += per_s * value;
                 weight += per_s;
             }
@@ -292,48 +238,46 @@ impl Classes {
 
     /// Mean costs of what flows; exactly 1 where only the plain class is known.
     pub(crate) fn mean_costs(&self) -> MeanCosts {
-        let mean = |of: fn(&ClassFlow) -> &RateFilter| {
+        let known = self.known.len();
+        let mean = |per_s: &[f64; CLASSES_MAX]| {
             let (mut work, mut ratings) = (0.0, 0.0);
-            for (flow, cost) in self.flows.iter().zip(self.costs) {
-                let per_s = of(flow).per_s();
+            for (per_s, cost) in per_s[..known].iter().zip(&self.costs) {
                 work += cost * per_s;
                 ratings += per_s;
             }
             if ratings > 0.0 { Some(work / ratings) } else { None }
         };
-        let offered_slow = mean(|flow| &flow.offered_slow).unwrap_or(1.0);
-        let offered_fast = mean(|flow| &flow.offered_fast).unwrap_or(offered_slow);
-        let completed_slow = mean(|flow| &flow.completed_slow).unwrap_or(offered_slow);
+        let per_s = self.flows.per_s();
+        let offered_slow = mean(&per_s.offered_slow).unwrap_or(1.0);
+        let offered_fast = mean(&per_s.offered_fast).unwrap_or(offered_slow);
+        let completed_slow = mean(&per_s.completed_slow).unwrap_or(offered_slow);
         MeanCosts {
             offered_fast,
             offered_slow,
-            accepted_fast: mean(|flow| &flow.accepted_fast).unwrap_or(offered_fast),
-            completed_fast: mean(|flow| &flow.completed_fast).unwrap_or(completed_slow),
+            accepted_fast: mean(&per_s.accepted_fast).unwrap_or(offered_fast),
+            completed_fast: mean(&per_s.completed_fast).unwrap_or(completed_slow),
             completed_slow,
         }
     }
 
-    /// What a controller sees of the classes; nothing where only the plain one is known.
-    pub(crate) fn seen(&self, dependencies: usize) -> PerClass<ClassSeen> {
+    /// Writes what a controller sees of the classes; nothing where only the plain one is known.
+    pub(crate) fn see(&self, seen: &mut PerClass<ClassSeen>, dependencies: usize) {
+        seen.clear();
         if self.known.len() == 1 && dependencies == 0 {
-            return PerClass::new();
+            return;
         }
-        let work: [f64; CLASSES_MAX] =
-            std::array::from_fn(|number| self.costs[number] * self.flows[number].offered_slow.per_s());
+        let mut work = self.flows.per_s().offered_slow;
+        work.iter_mut().zip(&self.costs).for_each(|(work, cost)| *work *= cost);
         let total: f64 = work[..self.known.len()].iter().sum();
         let floor_s = self.plain_floor_s();
-        let classes = self.known.iter().enumerate().map(|(number, class)| ClassSeen {
+        seen.extend(self.known.iter().enumerate().map(|(number, class)| ClassSeen {
             demand_share: if total > 0.0 { work[number] / total } else { 0.0 },
             cost: self.costs[number],
-            network_delay_s: class
-                .cost
-                .floor_s()
-                .zip(floor_s)
-                .map_or(0.0, |(own, plain)| (own - plain).max(0.0)),
+            network_delay_s:
+                class.cost.floor_s().zip(floor_s).map_or(0.0, |(own, plain)| (own - plain).max(0.0)),
             late_fraction: class.cost.late_fraction(),
             call_shares: class.cost.call_shares(dependencies),
-        });
-        classes.collect()
+        }));
     }
 
     /// Time beyond processing of the plain class while nobody waits, in seconds; the shortest of any class where the

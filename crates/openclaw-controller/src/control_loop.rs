@@ -147,6 +147,9 @@ pub struct ControlLoop {
     classes: Classes,
     dependencies: Dependencies,
     overrides: Arc<Overrides>,
+    /// What the controller sees, or saw last. Written where it stays: an observation is a kilobyte, and to hand that on from
+    /// function to function took longer than to measure it.
+    seen: Observation,
     decision: Decision,
     ticked_ns: u64,
 }
@@ -177,6 +180,7 @@ impl ControlLoop {
             users: Users::new(settings.users_max, settings.ttl_ns, now_ns),
             sources: Sources::new(settings.sources_max),
             overrides: Arc::default(),
+            seen: Observation::default(),
             decision: Decision::Unknown,
             ticked_ns: now_ns,
             settings,
@@ -286,8 +290,9 @@ impl ControlLoop {
         if !self.due(now_ns) {
             return false;
         }
-        if let Some(observation) = self.observe(now_ns) {
-            let action = self.controller.decide(&observation);
+        if self.observe(now_ns).is_some() {
+            let action = self.controller.decide(&self.seen);
+            let observation = self.seen;
             self.act(&observation, action, now_ns);
             if let Decision::Made { reason, .. } = &mut self.decision
                 && self.controller.learned().is_some_and(LearnedPolicy::fell_back)
@@ -307,7 +312,7 @@ impl ControlLoop {
 
     /// The first half of a tick: closes it, due or not, and tells what a controller sees; `None` until a latency was
     /// measured. For simulators and learners, which decide themselves; [`act`](Self::act) is the other half.
-    pub fn observe(&mut self, now_ns: u64) -> Option<Observation> {
+    pub fn observe(&mut self, now_ns: u64) -> Option<&Observation> {
         let interval_s = now_ns.saturating_sub(self.ticked_ns) as f64 / NS_PER_S;
         self.ticked_ns = now_ns;
         self.sources.tick(interval_s, self.settings.ttl_ns, now_ns);
@@ -318,9 +323,12 @@ impl ControlLoop {
         let calls_s = dependencies.iter().map(|dependency| dependency.base_s).collect();
         let (costs, unloaded_s) = (self.classes.mean_costs(), self.classes.unloaded_s(&calls_s));
         let (flows, underway) = (self.sources.flows(), self.sources.underway());
-        let mut seen = self.signals.observe(flows, underway, &costs, unloaded_s, now_ns)?;
+        let seen = &mut self.seen;
+        if !self.signals.observe(seen, flows, underway, &costs, unloaded_s, now_ns) {
+            return None;
+        }
         seen.feedback_age_s = self.sources.feedback_age_s(now_ns);
-        seen.classes = self.classes.seen(dependencies.len());
+        self.classes.see(&mut seen.classes, dependencies.len());
         seen.dependencies = dependencies;
         Some(seen)
     }

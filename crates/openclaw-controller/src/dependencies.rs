@@ -115,7 +115,7 @@ impl Dependencies {
             parts: Vec::new(),
             peak: FadingMax::new(PEAK_S),
             in_flight: InFlight::new(self.ticks_per_s),
-            call_times: LatencyWindow::new(self.ticks_per_s, f64::INFINITY),
+            call_times: LatencyWindow::new(self.ticks_per_s, fast_ticks(self.ticks_per_s), f64::INFINITY),
             base_s: LowestOf::default(),
             little_s: LowestOf::default(),
         };
@@ -139,25 +139,24 @@ impl Dependencies {
     pub(crate) fn turn(&mut self, ttl_ns: u64, now_ns: u64) -> PerDependency<DependencySeen> {
         self.turns += 1;
         let second_ends = self.turns.is_multiple_of(self.ticks_per_s);
-        let ticks_per_s = self.ticks_per_s;
         self.known
             .iter_mut()
             .map(|dependency| {
                 dependency.parts.retain(|part| now_ns.saturating_sub(part.seen_ns) <= ttl_ns);
-                dependency.turn(second_ends, ticks_per_s, now_ns)
+                dependency.turn(second_ends, now_ns)
             })
             .collect()
     }
 }
 
 impl Dependency {
-    fn turn(&mut self, second_ends: bool, ticks_per_s: usize, now_ns: u64) -> DependencySeen {
+    fn turn(&mut self, second_ends: bool, now_ns: u64) -> DependencySeen {
         let in_flight: f64 = self.parts.iter().map(|part| f64::from(part.in_flight)).sum();
         let fast: f64 = self.parts.iter().map(|part| part.fast.per_s()).sum();
         let slow: f64 = self.parts.iter().map(|part| part.slow.per_s()).sum();
         self.peak.add(slow, now_ns);
         // Over 200 ms: a queue that comes and goes is gone for that long now and then, hardly ever for a second.
-        if let Some(median_s) = self.call_times.median_s(fast_ticks(ticks_per_s), MEDIAN_OF) {
+        if let Some(median_s) = self.call_times.recent_median_s(MEDIAN_OF) {
             self.base_s.add(median_s);
         }
         if second_ends {

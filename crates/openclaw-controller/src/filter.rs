@@ -37,15 +37,48 @@ impl RateFilter {
         self.weight += share * (1.0 - self.weight);
     }
 
-    /// Forgets what happened, not for how long it was watched.
-    pub(crate) fn clear(&mut self) {
-        self.weighted = 0.0;
-    }
-
     /// Things per second. Divided by the weight so far, so that the first samples count in full instead of
     /// being averaged with a zero that nobody measured.
     pub(crate) fn per_s(&self) -> f64 {
         if self.weight > 0.0 { self.weighted / self.weight } else { 0.0 }
+    }
+}
+
+/// [`RateFilter`]s of one time constant that meet the same intervals, so that they have one weight in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RateFilters<const N: usize> {
+    weighted: [f64; N],
+    weight: f64,
+}
+
+impl<const N: usize> Default for RateFilters<N> {
+    fn default() -> Self {
+        Self { weighted: [0.0; N], weight: 0.0 }
+    }
+}
+
+impl<const N: usize> RateFilters<N> {
+    /// Adds an interval in which so much happened per second, whose [`new_share`] is given.
+    pub(crate) fn add_share(&mut self, per_s: &[f64; N], share: f64) {
+        for (weighted, per_s) in self.weighted.iter_mut().zip(per_s) {
+            *weighted += share * (per_s - *weighted);
+        }
+        self.weight += share * (1.0 - self.weight);
+    }
+
+    /// Forgets what happened in one of them, not for how long it was watched.
+    pub(crate) fn clear(&mut self, index: usize) {
+        self.weighted[index] = 0.0;
+    }
+
+    /// What [`RateFilter::per_s`] says, of the first `known` of them; of the others 0.
+    pub(crate) fn per_s(&self, known: usize) -> [f64; N] {
+        let mut per_s = [0.0; N];
+        if self.weight > 0.0 {
+            let known = per_s.iter_mut().zip(&self.weighted).take(known);
+            known.for_each(|(per_s, weighted)| *per_s = weighted / self.weight);
+        }
+        per_s
     }
 }
 
@@ -119,6 +152,41 @@ impl DecayedMean {
     }
 }
 
+/// [`DecayedMean`]s of values that come together, so that they have one weight in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DecayedMeans<const N: usize> {
+    sums: [f64; N],
+    weight: f64,
+}
+
+impl<const N: usize> Default for DecayedMeans<N> {
+    fn default() -> Self {
+        Self { sums: [0.0; N], weight: 0.0 }
+    }
+}
+
+impl<const N: usize> DecayedMeans<N> {
+    /// Adds one value to each, all of them finite.
+    pub(crate) fn add(&mut self, values: [f64; N]) {
+        self.sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        self.weight += 1.0;
+    }
+
+    /// See [`DecayedMean::decay`].
+    pub(crate) fn decay(&mut self, left: f64) {
+        if self.weight > DecayedMean::WEIGHT_MIN {
+            self.sums.iter_mut().for_each(|sum| *sum *= left);
+            self.weight *= left;
+        }
+    }
+
+    /// The means; 0 while there are no samples.
+    pub(crate) fn means(&self) -> impl Iterator<Item = f64> {
+        let weight = self.weight;
+        self.sums.iter().map(move |sum| if weight > 0.0 { sum / weight } else { 0.0 })
+    }
+}
+
 /// Lowest value of the last thirty seconds that had any; a second without says nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct LowestOf {
@@ -179,6 +247,32 @@ mod tests {
         short.add(10.0, 0.1);
         long.add(20.0, 0.2);
         assert!((short.per_s() - long.per_s()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn filters_and_means_that_share_their_weight_say_what_each_alone_does() {
+        let (mut alone, mut together) = ([RateFilter::new(0.25); 3], RateFilters::<3>::default());
+        let (mut means, mut mean_of) = ([DecayedMean::default(); 3], DecayedMeans::<3>::default());
+        for step in 1..200 {
+            let interval_s = 0.03 + f64::from(step % 7) / 50.0;
+            let counts = [f64::from(step % 5), 0.0, f64::from(step * 13 % 11)];
+            let share = new_share(interval_s, 0.25);
+            for index in 0..3 {
+                alone[index].add_share(counts[index], interval_s, share);
+                means[index].add(counts[index], 1.0);
+                means[index].decay(left_after(interval_s, 5.0));
+            }
+            together.add_share(&counts.map(|count| count / interval_s), share);
+            mean_of.add(counts);
+            mean_of.decay(left_after(interval_s, 5.0));
+            let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&together.per_s(3)), bits(&alone.map(|filter| filter.per_s())));
+            let expected = means.map(|mean| mean.mean().unwrap_or(0.0));
+            assert_eq!(bits(&mean_of.means().collect::<Vec<_>>()), bits(&expected));
+        }
+        together.clear(0);
+        assert_eq!(together.per_s(1), [0.0; 3]);
+        assert!(together.per_s(3)[2] > 0.0);
     }
 
     #[test]

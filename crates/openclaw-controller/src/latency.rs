@@ -3,9 +3,10 @@
 //! Bins grow by 2^(1/16), so a quantile is off by at most 2.2 %: far less than the noise of a second's
 //! samples. Exact samples would need memory that grows with the traffic.
 //!
-//! Quantiles are asked for at every tick, latencies come in between: each histogram also counts by octave and what is
-//! late, and the window keeps the sum of its slots, so that a quantile looks at some forty numbers and not at all bins of
-//! all slots.
+//! Quantiles are asked for at every tick, latencies come in between, so what can be done with a latency is done then: each
+//! histogram also counts by octave and what is late, and the window keeps the sums that are asked for, of all its slots and
+//! of the newest ones. A quantile looks at some forty numbers and not at all bins of all slots. What a tick closes is taken
+//! out of the sums when the next latency comes: the decision that waits for the quantiles does not wait for that.
 
 use std::collections::VecDeque;
 use std::sync::LazyLock;
@@ -44,15 +45,37 @@ impl LatencyHistogram {
         self.late += u64::from(late);
     }
 
-    /// Takes out what is also in `part`, and empties that.
-    fn take_out(&mut self, part: &mut Self) {
-        for (octave, gone) in part.octaves.iter_mut().enumerate().filter(|(_, gone)| **gone > 0) {
-            self.octaves[octave] -= std::mem::take(gone);
-            let gone = std::mem::take(&mut part.counts[octave]);
-            self.counts[octave].iter_mut().zip(gone).for_each(|(count, gone)| *count -= gone);
+    /// Takes out what is also in `part`.
+    fn take_out(&mut self, part: &Self) {
+        for (octave, &gone) in part.octaves.iter().enumerate().filter(|(_, gone)| **gone > 0) {
+            self.octaves[octave] -= gone;
+            let counts = self.counts[octave].iter_mut().zip(&part.counts[octave]);
+            counts.for_each(|(count, gone)| *count -= gone);
         }
-        self.total -= std::mem::take(&mut part.total);
-        self.late -= std::mem::take(&mut part.late);
+        self.total -= part.total;
+        self.late -= part.late;
+    }
+
+    fn clear(&mut self) {
+        for (octave, count) in self.octaves.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+            *count = 0;
+            self.counts[octave] = [0; OCTAVE];
+        }
+        (self.total, self.late) = (0, 0);
+    }
+
+    /// The latency that `percent` of the samples do not exceed. There must be some.
+    fn quantile_s(&self, percent: u64) -> f64 {
+        let rank = (self.total * percent).div_ceil(100);
+        let (octave, before) = reached(&self.octaves, rank);
+        let (bin, _) = reached(&self.counts[octave], rank - before);
+        MIDDLES_S[(octave * OCTAVE + bin).min(BINS - 1)]
+    }
+
+    /// Fraction of the samples over the SLO. There must be some.
+    fn late_fraction(&self) -> f64 {
+        // Counted from those in time, as a share of a whole.
+        1.0 - (self.total - self.late) as f64 / self.total as f64
     }
 }
 
@@ -76,17 +99,23 @@ fn middle_s(bin: usize) -> f64 {
 /// [`middle_s`] of every bin.
 static MIDDLES_S: LazyLock<[f64; BINS]> = LazyLock::new(|| std::array::from_fn(middle_s));
 
-/// The latencies of the last `slots` ticks.
+/// The latencies of the last ticks.
 #[derive(Clone, Debug)]
 pub(crate) struct LatencyWindow {
+    /// The open one first.
     slots: VecDeque<LatencyHistogram>,
     /// All slots together.
-    sum: LatencyHistogram,
+    all: LatencyHistogram,
+    /// The newest slots together, and how many those are.
+    recent: LatencyHistogram,
+    recent_slots: usize,
+    /// The open slot was closed, and nothing came since.
+    closed: bool,
     /// Bin of the SLO; what lies in it is in time.
     slo_bin: usize,
 }
 
-/// What a [`LatencyWindow`] says of its newest slots.
+/// What a [`LatencyWindow`] says of all its slots.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Quantiles {
     /// Number of samples.
@@ -99,100 +128,110 @@ pub(crate) struct Quantiles {
     pub(crate) late_fraction: f64,
 }
 
+/// What a [`LatencyWindow`] says of its newest slots.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Tail {
+    /// 95th percentile in seconds.
+    pub(crate) p95_s: f64,
+    /// Fraction of samples over the SLO.
+    pub(crate) late_fraction: f64,
+}
+
+impl From<Quantiles> for Tail {
+    fn from(all: Quantiles) -> Self {
+        Self { p95_s: all.p95_s, late_fraction: all.late_fraction }
+    }
+}
+
 impl LatencyWindow {
-    /// A window of `slots` slots, the newest of them open, for latencies with a goal of `slo_s` seconds.
+    /// A window of `slots` slots, the newest of them open, for latencies with a goal of `slo_s` seconds. `recent` of them
+    /// are looked at on their own.
     #[must_use]
-    pub(crate) fn new(slots: usize, slo_s: f64) -> Self {
-        let slots = (0..slots.max(1)).map(|_| LatencyHistogram::default()).collect();
-        Self { slots, sum: LatencyHistogram::default(), slo_bin: bin(slo_s) }
+    pub(crate) fn new(slots: usize, recent: usize, slo_s: f64) -> Self {
+        let slots = slots.max(1);
+        Self {
+            slots: (0..slots).map(|_| LatencyHistogram::default()).collect(),
+            all: LatencyHistogram::default(),
+            recent: LatencyHistogram::default(),
+            recent_slots: recent.clamp(1, slots),
+            closed: false,
+            slo_bin: bin(slo_s),
+        }
     }
 
     /// Adds a latency to the open slot, in seconds; a timeout is `f64::INFINITY`, NaN is ignored.
     pub(crate) fn add(&mut self, latency_s: f64) {
-        if let Some(open) = self.slots.front_mut().filter(|_| !latency_s.is_nan()) {
-            let bin = bin(latency_s);
-            let late = bin > self.slo_bin;
-            open.add(bin, late);
-            self.sum.add(bin, late);
+        if latency_s.is_nan() {
+            return;
+        }
+        self.open();
+        let bin = bin(latency_s);
+        let late = bin > self.slo_bin;
+        for histogram in self.slots.front_mut().into_iter().chain([&mut self.all, &mut self.recent]) {
+            histogram.add(bin, late);
         }
     }
 
-    /// Closes the open slot and opens a new one in the place of the oldest.
+    /// Closes the open slot, and the oldest one is over.
     pub(crate) fn turn(&mut self) {
+        self.open();
+        self.closed = true;
+    }
+
+    /// Opens a new slot in the place of the oldest, where the last one was closed.
+    fn open(&mut self) {
+        if !std::mem::take(&mut self.closed) {
+            return;
+        }
+        self.recent.take_out(&self.slots[self.recent_slots - 1]);
         if let Some(mut oldest) = self.slots.pop_back() {
-            self.sum.take_out(&mut oldest);
+            self.all.take_out(&oldest);
+            oldest.clear();
             self.slots.push_front(oldest);
         }
     }
 
-    /// Median and 95th percentile over the newest `slots` slots; `None` without samples.
+    /// What all slots say; `None` without samples.
     #[must_use]
-    pub(crate) fn quantiles(&self, slots: usize) -> Option<Quantiles> {
-        let recent = self.recent(slots);
-        let late: u64 = self.parts(slots).map(|part| part.late).sum();
-        (recent.samples > 0).then(|| Quantiles {
-            samples: recent.samples,
-            p50_s: recent.quantile_s(50),
-            p95_s: recent.quantile_s(95),
-            // Counted from those in time, as a share of a whole.
-            late_fraction: 1.0 - (recent.samples - late) as f64 / recent.samples as f64,
+    pub(crate) fn quantiles(&mut self) -> Option<Quantiles> {
+        self.open();
+        let all = &self.all;
+        (all.total > 0).then(|| Quantiles {
+            samples: all.total,
+            p50_s: all.quantile_s(50),
+            p95_s: all.quantile_s(95),
+            late_fraction: all.late_fraction(),
         })
     }
 
-    /// Median over the newest `slots` slots, where they hold at least so many samples.
+    /// What the newest slots say; `None` without samples in them.
     #[must_use]
-    pub(crate) fn median_s(&self, slots: usize, samples_min: u64) -> Option<f64> {
-        let recent = self.recent(slots);
-        (recent.samples >= samples_min.max(1)).then(|| recent.quantile_s(50))
+    pub(crate) fn recent_tail(&mut self) -> Option<Tail> {
+        self.open();
+        let recent = &self.recent;
+        (recent.total > 0)
+            .then(|| Tail { p95_s: recent.quantile_s(95), late_fraction: recent.late_fraction() })
     }
 
-    /// The histograms that the newest `slots` slots are the sum of.
-    fn parts(&self, slots: usize) -> impl Iterator<Item = &LatencyHistogram> + Clone {
-        let all = slots >= self.slots.len();
-        all.then_some(&self.sum).into_iter().chain(self.slots.iter().take(if all { 0 } else { slots }))
-    }
-
-    fn recent(&self, slots: usize) -> Recent<impl Iterator<Item = &LatencyHistogram> + Clone> {
-        let parts = self.parts(slots);
-        let mut octaves = [0; OCTAVES];
-        for part in parts.clone() {
-            octaves.iter_mut().zip(part.octaves).for_each(|(sum, count)| *sum += u64::from(count));
-        }
-        Recent { samples: parts.clone().map(|part| part.total).sum(), octaves, parts }
+    /// Median over the newest slots, where they hold at least so many samples.
+    #[must_use]
+    pub(crate) fn recent_median_s(&mut self, samples_min: u64) -> Option<f64> {
+        self.open();
+        (self.recent.total >= samples_min.max(1)).then(|| self.recent.quantile_s(50))
     }
 }
 
-/// Some histograms together.
-struct Recent<I> {
-    samples: u64,
-    octaves: [u64; OCTAVES],
-    parts: I,
-}
-
-impl<'a, I: Iterator<Item = &'a LatencyHistogram> + Clone> Recent<I> {
-    /// The latency that `percent` of the samples do not exceed. There must be some.
-    fn quantile_s(&self, percent: u64) -> f64 {
-        let rank = (self.samples * percent).div_ceil(100);
-        let (octave, before) = reached(&self.octaves, rank);
-        let mut bins = [0; OCTAVE];
-        for part in self.parts.clone() {
-            bins.iter_mut().zip(part.counts[octave]).for_each(|(sum, count)| *sum += u64::from(count));
-        }
-        let (bin, _) = reached(&bins, rank - before);
-        MIDDLES_S[(octave * OCTAVE + bin).min(BINS - 1)]
+/// Where the running sum of the counts reaches a rank, and the sum before. Without a branch for each count: where the sum
+/// gets there is different each time, and no processor could know.
+fn reached(counts: &[u32], rank: u64) -> (usize, u64) {
+    let (mut index, mut before, mut sum) = (0, 0, 0);
+    for &count in counts {
+        sum += u64::from(count);
+        let short = sum < rank;
+        index += usize::from(short);
+        before = if short { sum } else { before };
     }
-}
-
-/// Where the running sum of the counts reaches a rank, and the sum before.
-fn reached(counts: &[u64], rank: u64) -> (usize, u64) {
-    let mut before = 0;
-    for (index, count) in counts.iter().enumerate() {
-        if before + count >= rank {
-            return (index, before);
-        }
-        before += count;
-    }
-    (counts.len() - 1, before)
+    (index.min(counts.len() - 1), before)
 }
 
 #[cfg(test)]
@@ -203,15 +242,15 @@ mod tests {
 
     #[test]
     fn an_empty_window_has_no_quantiles() {
-        assert_eq!(LatencyWindow::new(10, 0.2).quantiles(10), None);
+        assert_eq!(LatencyWindow::new(10, 2, 0.2).quantiles(), None);
     }
 
     #[test]
     fn timeouts_make_the_tail_infinite() {
-        let mut window = LatencyWindow::new(2, 0.2);
+        let mut window = LatencyWindow::new(2, 1, 0.2);
         (0..90).for_each(|_| window.add(0.02));
         (0..10).for_each(|_| window.add(f64::INFINITY));
-        let found = window.quantiles(2).unwrap();
+        let found = window.quantiles().unwrap();
         assert!((found.p50_s / 0.02 - 1.0).abs() < 0.03);
         assert_eq!(found.p95_s, f64::INFINITY);
         assert!((found.late_fraction - 0.1).abs() < 1e-9);
@@ -219,14 +258,14 @@ mod tests {
 
     #[test]
     fn a_slot_leaves_the_window_after_as_many_turns_as_there_are_slots() {
-        let mut window = LatencyWindow::new(3, 0.2);
+        let mut window = LatencyWindow::new(3, 2, 0.2);
         window.add(0.5);
         window.turn();
         window.turn();
-        assert_eq!(window.quantiles(3).unwrap().samples, 1);
-        assert_eq!(window.quantiles(2), None);
+        assert_eq!(window.quantiles().unwrap().samples, 1);
+        assert_eq!((window.recent_tail(), window.recent_median_s(1)), (None, None));
         window.turn();
-        assert_eq!(window.quantiles(3), None);
+        assert_eq!(window.quantiles(), None);
     }
 
     proptest! {
@@ -234,24 +273,29 @@ mod tests {
         fn a_window_that_turned_says_what_one_with_the_same_latencies_says(
             ticks in prop::collection::vec(prop::collection::vec(1e-5..200.0_f64, 0..20), 1..30), slots in 1_usize..12,
         ) {
-            let mut window = LatencyWindow::new(10, 0.2);
+            let mut window = LatencyWindow::new(10, slots, 0.2);
             for tick in &ticks {
                 window.turn();
                 tick.iter().for_each(|&s| window.add(s));
             }
-            let mut fresh = LatencyWindow::new(1, 0.2);
-            ticks.iter().rev().take(slots.min(10)).flatten().for_each(|&s| fresh.add(s));
-            prop_assert_eq!(window.quantiles(slots), fresh.quantiles(1));
+            let newest = |slots: usize| {
+                let mut fresh = LatencyWindow::new(1, 1, 0.2);
+                ticks.iter().rev().take(slots.min(10)).flatten().for_each(|&s| fresh.add(s));
+                fresh
+            };
+            prop_assert_eq!(window.quantiles(), newest(10).quantiles());
+            prop_assert_eq!(window.recent_tail(), newest(slots).recent_tail());
+            prop_assert_eq!(window.recent_median_s(5), newest(slots).recent_median_s(5));
         }
 
         #[test]
         fn quantiles_are_within_one_bin_of_the_exact_ones(
             mut latencies in proptest::collection::vec(1e-4..10.0_f64, 1..300), slo_s in 0.05..1.0_f64,
         ) {
-            let mut window = LatencyWindow::new(1, slo_s);
+            let mut window = LatencyWindow::new(1, 1, slo_s);
             latencies.iter().for_each(|&s| window.add(s));
             latencies.sort_by(f64::total_cmp);
-            let found = window.quantiles(1).unwrap();
+            let found = window.quantiles().unwrap();
             let n = latencies.len();
             let bin_width = (1.0 / BINS_PER_OCTAVE).exp2();
             for (quantile, exact) in [

@@ -8,6 +8,7 @@
 mod bounds;
 mod catalogue;
 mod class_cost;
+mod class_flows;
 mod classes;
 mod classical;
 mod control_loop;

@@ -7,7 +7,7 @@ use crate::policy::LearnedPolicy;
 
 /// A service as a controller sees it at one tick. Times are seconds. Throughputs, demand and what is in flight
 /// are in work units, the cost of one plain request; with one class only they are numbers of ratings.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Observation {
     /// When, in nanoseconds since the loop's origin.
     pub now_ns: u64,

@@ -6,9 +6,8 @@ use openclaw_protocol::Totals;
 
 use crate::classes::MeanCosts;
 use crate::filter::{FadingMax, LowestOf, RateFilter, new_share};
-use crate::latency::LatencyWindow;
+use crate::latency::{LatencyWindow, Tail};
 use crate::observation::Observation;
-use crate::parts::{PerClass, PerDependency};
 
 pub(crate) const FAST_S: f64 = 0.25;
 pub(crate) const SLOW_S: f64 = 2.5;
@@ -148,7 +147,7 @@ impl Signals {
         let ticks_per_s = ticks_per_s.max(1);
         Self {
             slo_s,
-            latencies: LatencyWindow::new(ticks_per_s, slo_s),
+            latencies: LatencyWindow::new(ticks_per_s, fast_ticks(ticks_per_s), slo_s),
             ticks_per_s,
             tick: 0,
             peak: FadingMax::new(PEAK_S),
@@ -164,68 +163,64 @@ impl Signals {
         self.latencies.add(latency_s);
     }
 
-    /// What a controller sees now; `None` until a finite latency was seen. Closes the tick. `costs` turn ratings
-    /// into work units, and `unloaded_s` is the time that a request takes while nobody waits, where that is measured.
+    /// Writes what a controller sees of the service as a whole; says nothing, and returns false, until a finite latency was
+    /// seen. Closes the tick. `costs` turn ratings into work units, and `unloaded_s` is the time that a request takes while
+    /// nobody waits, where that is measured.
     pub(crate) fn observe<'a>(
         &mut self,
+        seen: &mut Observation,
         flows: impl Iterator<Item = &'a Flow>,
         underway: Underway,
         costs: &MeanCosts,
         unloaded_s: Option<f64>,
         now_ns: u64,
-    ) -> Option<Observation> {
+    ) -> bool {
         let in_flight = underway.in_flight * costs.accepted_fast;
         let in_flight_change = self.in_flight.change(in_flight);
         if in_flight <= 0.0 {
             self.idle_ns = now_ns;
         }
         let progress_ns = underway.completed_ns.max(self.idle_ns);
-        let last_second = self.latencies.quantiles(self.ticks_per_s);
+        let last_second = self.latencies.quantiles();
         self.learn_base(last_second.map(|found| found.p50_s));
-        let fast = self.latencies.quantiles(fast_ticks(self.ticks_per_s)).or(last_second);
+        let fast = self.latencies.recent_tail().or(last_second.map(Tail::from));
         self.latencies.turn();
 
-        let mut seen = Observation {
-            now_ns,
-            slo_s: self.slo_s,
-            base_s: unloaded_s.filter(|_| self.base_s.is_some()).or(self.base_s)?,
-            p50_s: last_second.map_or(0.0, |found| found.p50_s),
-            p95_s: last_second.map_or(0.0, |found| found.p95_s),
-            p95_fast_s: fast.map_or(0.0, |found| found.p95_s),
-            late_fraction: last_second.map_or(0.0, |found| found.late_fraction),
-            late_fraction_fast: fast.map_or(0.0, |found| found.late_fraction),
-            samples: last_second.map_or(0, |found| found.samples),
-            in_flight,
-            in_flight_change,
-            since_completion_s: now_ns.saturating_sub(progress_ns) as f64 / crate::NS_PER_S,
-            feedback_age_s: 0.0,
-            throughput_fast_per_s: 0.0,
-            throughput_slow_per_s: 0.0,
-            throughput_peak_per_s: 0.0,
-            accepted_fast_per_s: 0.0,
-            demand_fast_per_s: 0.0,
-            demand_slow_per_s: 0.0,
-            failed_fast_per_s: 0.0,
-            classes: PerClass::new(),
-            dependencies: PerDependency::new(),
-        };
+        let Some(base_s) = unloaded_s.filter(|_| self.base_s.is_some()).or(self.base_s) else { return false };
+        seen.now_ns = now_ns;
+        seen.slo_s = self.slo_s;
+        seen.base_s = base_s;
+        seen.p50_s = last_second.map_or(0.0, |found| found.p50_s);
+        seen.p95_s = last_second.map_or(0.0, |found| found.p95_s);
+        seen.p95_fast_s = fast.map_or(0.0, |found| found.p95_s);
+        seen.late_fraction = last_second.map_or(0.0, |found| found.late_fraction);
+        seen.late_fraction_fast = fast.map_or(0.0, |found| found.late_fraction);
+        seen.samples = last_second.map_or(0, |found| found.samples);
+        seen.in_flight = in_flight;
+        seen.in_flight_change = in_flight_change;
+        seen.since_completion_s = now_ns.saturating_sub(progress_ns) as f64 / crate::NS_PER_S;
+        let mut sums = [0.0; 6];
         for flow in flows {
-            seen.throughput_fast_per_s += flow.throughput_fast.per_s();
-            seen.throughput_slow_per_s += flow.throughput_slow.per_s();
-            seen.accepted_fast_per_s += flow.accepted_fast.per_s();
-            seen.demand_fast_per_s += flow.demand_fast.per_s();
-            seen.demand_slow_per_s += flow.demand_slow.per_s();
-            seen.failed_fast_per_s += flow.failed_fast.per_s();
+            let parts = [
+                &flow.throughput_fast,
+                &flow.throughput_slow,
+                &flow.accepted_fast,
+                &flow.demand_fast,
+                &flow.demand_slow,
+                &flow.failed_fast,
+            ];
+            sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part.per_s());
         }
-        seen.throughput_fast_per_s *= costs.completed_fast;
-        seen.throughput_slow_per_s *= costs.completed_slow;
-        seen.accepted_fast_per_s *= costs.accepted_fast;
-        seen.demand_fast_per_s *= costs.offered_fast;
-        seen.demand_slow_per_s *= costs.offered_slow;
-        seen.failed_fast_per_s *= costs.accepted_fast;
+        let [throughput_fast, throughput_slow, accepted_fast, demand_fast, demand_slow, failed_fast] = sums;
+        seen.throughput_fast_per_s = throughput_fast * costs.completed_fast;
+        seen.throughput_slow_per_s = throughput_slow * costs.completed_slow;
+        seen.accepted_fast_per_s = accepted_fast * costs.accepted_fast;
+        seen.demand_fast_per_s = demand_fast * costs.offered_fast;
+        seen.demand_slow_per_s = demand_slow * costs.offered_slow;
+        seen.failed_fast_per_s = failed_fast * costs.accepted_fast;
         self.peak.add(seen.throughput_slow_per_s, now_ns);
         seen.throughput_peak_per_s = self.peak.value();
-        Some(seen)
+        true
     }
 
     /// The base is the lowest median of the last 30 seconds; a second without samples says nothing, and after
@@ -252,7 +247,8 @@ mod tests {
     /// What is seen at time 0, all requests being plain.
     fn observe(signals: &mut Signals, flows: &[Flow], in_flight: f64) -> Option<Observation> {
         let underway = Underway { in_flight, completed_ns: 0 };
-        signals.observe(flows.iter(), underway, &MeanCosts::PLAIN, None, 0)
+        let mut seen = Observation::default();
+        signals.observe(&mut seen, flows.iter(), underway, &MeanCosts::PLAIN, None, 0).then_some(seen)
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Service {
             self.reports.recycle(batch);
             return false;
         }
-        self.observation = self.control.observe(now_ns);
+        self.observation = self.control.observe(now_ns).copied();
         self.deciding = Some(batch);
         true
     }

@@ -65,11 +65,11 @@ impl World {
         for _ in 0..ticks {
             self.report(ATTEMPTS);
             let (ns, decided) = crate::timed_ns(|| {
-                let seen = self.control.observe(self.now_ns)?;
-                Some((seen, controller.decide(&seen)))
+                let seen = self.control.observe(self.now_ns);
+                seen.map(|seen| (seen, controller.decide(seen)))
             });
             times.push(ns);
-            if let Some((seen, action)) = decided {
+            if let Some((&seen, action)) = decided {
                 self.control.act(&seen, action, self.now_ns);
             }
         }
@@ -79,7 +79,7 @@ impl World {
     /// What a controller sees now.
     pub(crate) fn observation(&mut self) -> Observation {
         self.report(ATTEMPTS);
-        self.control.observe(self.now_ns).expect("latencies were reported")
+        *self.control.observe(self.now_ns).expect("latencies were reported")
     }
 
     /// Acts, which finds the water level.

@@ -291,7 +291,7 @@ fn a_tick_is_an_observation_a_decision_and_an_action() {
             control.observe_event(&event(30.0 + seq as f64));
             if by_hand {
                 assert!(control.due(now_ns));
-                let seen = control.observe(now_ns).unwrap();
+                let seen = *control.observe(now_ns).unwrap();
                 assert_eq!(control.act(&seen, controller.decide(&seen), now_ns), Reason::Controller);
                 assert!(!control.due(now_ns + TICK_NS / 2));
             } else {
