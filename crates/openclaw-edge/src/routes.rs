@@ -3,6 +3,7 @@
 mod limits;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -26,6 +27,9 @@ use crate::services::{Edge, unix_ms};
 
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
+/// How long a service or collector that finds no place should stay away. One becomes free when another has been silent for
+/// a minute, so asking more often gains nothing.
+const FULL_RETRY: Duration = Duration::from_secs(10);
 
 /// The edge's interface as OpenAPI.
 #[derive(OpenApi)]
@@ -88,8 +92,14 @@ enum EventProblems {
         "detail": "score is 11; it must lie in 0 to 10"}))]
     Invalid(Problem),
     /// This edge serves as many services or collectors as it may (`temporary-reduced-capacity`).
-    #[response(status = 503, content_type = "application/problem+json")]
+    #[response(status = 503, content_type = "application/problem+json",
+        headers(("Retry-After" = u64, description = "Seconds after which a place may be free")))]
     Full(Problem),
+}
+
+/// The reply to a service or collector that finds no place.
+fn full(problem: Problem) -> ProblemReply {
+    ProblemReply::from(problem).retry_after(FULL_RETRY)
 }
 
 /// Takes one event and answers with its user's new bucket parameters.
@@ -133,7 +143,7 @@ async fn event(State(edge): State<Edge>, request: Request) -> Result<Response, P
     let mut event =
         parse_event(&body, settings.scores).inspect_err(|_| edge.meters().rejected.increment(1))?;
     edge.keep_listed(&mut event.context);
-    Ok(json_reply(StatusCode::OK, &edge.take_event(&event)?))
+    Ok(json_reply(StatusCode::OK, &edge.take_event(&event).map_err(full)?))
 }
 
 /// What `POST /api/v1/events` reads as JSON.
@@ -202,8 +212,8 @@ async fn events(State(edge): State<Edge>, request: Request) -> Result<Response, 
         edge.keep_listed(context);
     });
     let mut answer = match &intake.envelope {
-        Some(batch) => edge.take_batch(batch, &intake.events)?,
-        None => edge.take_bare(&intake.events)?,
+        Some(batch) => edge.take_batch(batch, &intake.events).map_err(full)?,
+        None => edge.take_bare(&intake.events).map_err(full)?,
     };
     answer.rejected = intake.rejected;
     Ok(json_reply(StatusCode::OK, &answer))

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use http::Method;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http_body_util::BodyExt;
 use openclaw_admin::access::Token;
 use openclaw_controller::policy::{Dense, LAYOUT, LearnedPolicy, Network, Normaliser, Output};
@@ -318,6 +318,26 @@ async fn every_service_has_a_loop_of_its_own_and_their_number_is_bounded() {
     };
     assert_eq!((post("a").await, post("b").await, post("c").await), (200, 200, 503));
     assert_eq!(edge.status().services.len(), 2);
+}
+
+#[tokio::test]
+async fn who_finds_no_place_is_told_when_to_come_back() {
+    let control = openclaw_controller::LoopSettings { sources_max: 1, ..EdgeSettings::default().control };
+    let edge = Edge::new(EdgeSettings { services_max: 1, control, ..EdgeSettings::default() });
+    let retry_after = async |path: &str, body: &str| {
+        let request = http::Request::builder().method(Method::POST).uri(path).header(CONTENT_TYPE, JSON);
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let response = router(edge.clone(), &AccessPolicy::default()).oneshot(request).await.unwrap();
+        (response.status().as_u16(), response.headers().get(RETRY_AFTER).cloned())
+    };
+    let batch = |id: &str, service: &str| {
+        format!(r#"{{"collector":{{"id":"{id}","service":"{service}","epoch":1}},"seq":1}}"#)
+    };
+    assert_eq!(retry_after("/api/v1/events", &batch("c", "a")).await, (200, None));
+    for refused in [batch("c", "another"), batch("another", "a")] {
+        assert_eq!(retry_after("/api/v1/events", &refused).await, (503, Some(HeaderValue::from(10))));
+    }
+    assert_eq!(retry_after("/api/v1/event", EVENT).await, (503, Some(HeaderValue::from(10))));
 }
 
 #[tokio::test]
