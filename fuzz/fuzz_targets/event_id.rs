@@ -1,11 +1,4 @@
-//! Ids of the ratings' stream come back from clients: one that is accepted is exactly one that the stream gave out.
+//! Feeds `openclaw_anybytes::event_id` with what a fuzzer thinks of; the promise itself lies there, where tests build it.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use openclaw_rating::feed::Position;
-
-fuzz_target!(|text: &str| {
-    if let Ok(position) = text.parse::<Position>() {
-        assert_eq!(position.to_string(), text);
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| openclaw_anybytes::event_id::check(bytes));

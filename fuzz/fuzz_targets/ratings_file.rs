@@ -1,26 +1,4 @@
-//! Files of ratings for the load generator: valid ratings, then the end or one error that names its line.
+//! Feeds `openclaw_anybytes::ratings_file` with what a fuzzer thinks of; the promise itself lies there, where tests build it.
 #![no_main]
 
-use std::io::Cursor;
-
-use libfuzzer_sys::fuzz_target;
-use openclaw_harness::Ratings;
-
-fuzz_target!(|bytes: Vec<u8>| {
-    let lines = bytes.split(|&byte| byte == b'\n').count();
-    let mut ratings = Ratings::new("fuzzed", Cursor::new(bytes));
-    let mut read = 0;
-    for rating in ratings.by_ref() {
-        read += 1;
-        match rating {
-            Ok(rating) => {
-                assert!(rating.score.is_finite());
-                assert!((1..=256).contains(&rating.user_id.len()));
-                assert!((1..=256).contains(&rating.item_id.len()));
-            }
-            Err(error) => assert!(error.to_string().starts_with("fuzzed, line ")),
-        }
-    }
-    assert!(read <= lines);
-    assert!(ratings.next().is_none(), "the end is the end");
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| openclaw_anybytes::ratings_file::check(bytes));

@@ -3,14 +3,18 @@
 //!
 //! rustls with ring, as the listeners have it: aws-lc would bring a second C library and cmake for the same ciphers.
 //! The system's authorities and not a list compiled in, so that the operator's decisions about them hold here too
-//! (`SSL_CERT_FILE` and `SSL_CERT_DIR` are heard).
+//! (`SSL_CERT_FILE` and `SSL_CERT_DIR` are heard). Those are read once; files that are named here are read again.
+
+mod renewed;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use renewed::Renewed;
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{self, CryptoProvider, ring};
-use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
@@ -47,6 +51,9 @@ pub enum InvalidTrust {
 impl Trust {
     /// The authorities that this system trusts, and those of `ca_file` (PEM), where there is one. Reads files.
     ///
+    /// The file is read again with every handshake: changed authorities are taken over at once, and where the file cannot be
+    /// used, those before stay.
+    ///
     /// # Errors
     /// [`InvalidTrust`] where the file holds no certificate, or nobody is trusted without one.
     pub fn system(ca_file: Option<&Path>) -> Result<Self, InvalidTrust> {
@@ -54,11 +61,15 @@ impl Trust {
         let mut roots = RootCertStore::empty();
         let (usable, _) = roots.add_parsable_certificates(found.certs);
         if let Some(path) = ca_file {
-            let invalid = |reason| InvalidTrust::File { path: path.to_owned(), reason };
-            for certificate in certificates(path).map_err(invalid)? {
-                roots.add(certificate).map_err(|error| invalid(format!("holds no authority: {error}")))?;
-            }
-        } else if usable == 0 {
+            let renewed = Renewed::new(path.to_owned(), roots, provider())
+                .map_err(|reason| InvalidTrust::File { path: path.to_owned(), reason })?;
+            let config = builder()?.dangerous().with_custom_certificate_verifier(Arc::new(renewed));
+            let mut config = config.with_no_client_auth();
+            // A resumed session shows no certificate, and would outlive the authority that it was begun under.
+            config.resumption = Resumption::disabled();
+            return Ok(Self(Arc::new(config)));
+        }
+        if usable == 0 {
             let errors: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
             let reason = if errors.is_empty() { "none is installed".to_owned() } else { errors.join(", ") };
             return Err(InvalidTrust::Nobody { reason });
@@ -115,11 +126,18 @@ fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier
 
 /// The certificates of a file, of which there is at least one.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    certificates_in(&contents(path)?)
+}
+
+fn contents(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))
+}
+
+fn certificates_in(contents: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(contents).collect();
     match found {
         Ok(found) if found.is_empty() => Err("holds no certificate in PEM form".to_owned()),
         Ok(found) => Ok(found),
-        Err(pem::Error::Io(error)) => Err(format!("cannot be read: {error}")),
         Err(error) => Err(format!("is not valid PEM: {error}")),
     }
 }

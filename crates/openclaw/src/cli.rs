@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use openclaw_collector::Trust;
 
 use crate::config::FlagOverride;
 
@@ -86,7 +88,8 @@ Examples:
 Examples:
   openclaw load --rate 500 --duration 30s                 the shipped ratings, 500 a second
   openclaw load --scenario scenarios/demo.json --json report.json
-  openclaw load --ratings ratings.dat --speedup 10000 --target http://127.0.0.1:8080")]
+  openclaw load --ratings ratings.dat --speedup 10000 --target http://127.0.0.1:8080
+  openclaw load --target https://rating.internal:8080 --ca-file ca.pem")]
     Load(LoadArgs),
     /// Trains a policy in the simulator
     #[command(after_help = "\
@@ -150,10 +153,10 @@ pub(crate) struct ServiceArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
     /// Address of the service (of `up`: of the rating service); port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     pub(crate) listen: Option<SocketAddr>,
     /// Address of the admin listener; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     pub(crate) admin_listen: Option<SocketAddr>,
     /// Threads that serve requests; 0 for one per processor core
     #[arg(long, value_name = "N")]
@@ -239,7 +242,7 @@ pub(crate) struct DemoArgs {
 #[derive(Args, Debug)]
 pub(crate) struct BackendArgs {
     /// Address to serve on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", value_parser = parse_address)]
     pub(crate) listen: SocketAddr,
     #[command(flatten)]
     pub(crate) scenario: ScenarioArgs,
@@ -284,6 +287,8 @@ pub(crate) struct LoadArgs {
     /// Bearer token of a client
     #[arg(long, value_name = "TOKEN", env = "OPENCLAW_LOAD_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
     /// Seed of the scenario's traffic
     #[arg(long, value_name = "N", requires = "scenario")]
     pub(crate) seed: Option<u64>,
@@ -313,6 +318,15 @@ pub(crate) struct TrustArgs {
     /// Authorities that are believed besides the system's, PEM, where the URL begins with https
     #[arg(long, value_name = "FILE", env = "OPENCLAW_TLS_CA_FILE")]
     pub(crate) ca_file: Option<PathBuf>,
+}
+
+impl TrustArgs {
+    /// Whom the file adds, where one is named: also for a URL that needs nobody, because a file that is not there is a
+    /// mistake all the same.
+    pub(crate) fn read(&self) -> anyhow::Result<Option<Trust>> {
+        let trust = self.ca_file.as_deref().map(|file| Trust::system(Some(file))).transpose();
+        trust.context("--ca-file, or OPENCLAW_TLS_CA_FILE")
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -354,6 +368,13 @@ pub(crate) enum Listener {
     Rating,
     Edge,
     Admin,
+}
+
+/// Reads `127.0.0.1:8080`, and says what is wrong with anything else.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "write an IP address and a port up to 65535 with a colon between, such as 127.0.0.1:8080 or [::1]:0".to_owned()
+    })
 }
 
 /// Reads `60s`, `100ms`, `5min` or `1h`.

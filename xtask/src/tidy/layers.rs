@@ -13,7 +13,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     (1, &["controller", "scenario", "experiment"]),
     (2, &["store", "collector", "learn", "bucket-tower", "sim", "harness", "admin"]),
     (3, &["rating", "edge", "sidecar", "lab"]),
-    (4, &["openclaw"]),
+    (4, &["openclaw", "anybytes"]),
 ];
 
 /// Support for tests and benchmarks: beside the layers, a dev-dependency only, and without a dependency on them.

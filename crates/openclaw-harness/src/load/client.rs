@@ -1,16 +1,20 @@
 //! Posting one rating over kept-alive connections.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use openclaw_scenario::Context;
+use rustls::ClientConfig;
 use serde::Serialize;
 
 use super::{LoadError, Outcome};
@@ -22,6 +26,8 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Client {
     http: HyperClient<HttpConnector, Full<Bytes>>,
+    /// Beside the other rather than instead of it: a load without TLS pays nothing for TLS.
+    https: Option<HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>>,
     targets: Vec<Uri>,
     next: AtomicUsize,
     authorization: Option<HeaderValue>,
@@ -44,18 +50,25 @@ impl Client {
     pub(super) fn new(
         targets: &[String],
         token: Option<&str>,
+        tls: Option<Arc<ClientConfig>>,
         connect_timeout: Duration,
     ) -> Result<Self, LoadError> {
         if targets.is_empty() {
             return Err(LoadError::NoTarget);
         }
-        let targets = targets.iter().map(|target| target_uri(target)).collect::<Result<_, _>>()?;
+        let targets =
+            targets.iter().map(|target| target_uri(target, tls.is_some())).collect::<Result<_, _>>()?;
         let authorization = token.map(bearer).transpose()?;
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(connect_timeout));
+        let https = tls.map(|tls| {
+            let mut connector = connector.clone();
+            connector.enforce_http(false);
+            HyperClient::builder(TokioExecutor::new()).build(HttpsConnector::from((connector, tls)))
+        });
         let http = HyperClient::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { http, targets, next: AtomicUsize::new(0), authorization })
+        Ok(Self { http, https, targets, next: AtomicUsize::new(0), authorization })
     }
 
     /// Posts one rating and reads the whole answer.
@@ -74,7 +87,11 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        match self.http.request(request).await {
+        let answer = match &self.https {
+            Some(https) if request.uri().scheme() == Some(&Scheme::HTTPS) => https.request(request),
+            _ => self.http.request(request),
+        };
+        match answer.await {
             Ok(answer) => {
                 let status = answer.status();
                 match drain(answer.into_body()).await {
@@ -126,14 +143,13 @@ fn reason(error: &hyper_util::client::legacy::Error) -> String {
 }
 
 /// `http://host:port` stands for its `/ratings`; any other path is taken as it is.
-fn target_uri(target: &str) -> Result<Uri, LoadError> {
+fn target_uri(target: &str, tls: bool) -> Result<Uri, LoadError> {
     let refuse = |problem: &str| LoadError::Target { target: target.to_owned(), problem: problem.to_owned() };
     let uri: Uri = target.parse().map_err(|error: http::uri::InvalidUri| refuse(&error.to_string()))?;
     match uri.scheme_str() {
         Some("http") => {}
-        Some("https") => {
-            return Err(refuse("https is not spoken here; send to the service behind the TLS listener"));
-        }
+        Some("https") if tls => {}
+        Some("https") => return Err(refuse("whom to believe where it is reached by TLS is not said")),
         _ => return Err(refuse("a URL such as http://127.0.0.1:8080 is needed")),
     }
     if uri.host().is_none_or(str::is_empty) {
@@ -153,14 +169,16 @@ mod tests {
 
     #[test]
     fn a_bare_host_stands_for_its_ratings() {
-        assert_eq!(target_uri("http://127.0.0.1:8080").unwrap(), "http://127.0.0.1:8080/ratings");
-        assert_eq!(target_uri("http://[::1]:80/v2/rate?x=1").unwrap(), "http://[::1]:80/v2/rate?x=1");
+        let uri = |target: &str| target_uri(target, true).unwrap();
+        assert_eq!(uri("http://127.0.0.1:8080"), "http://127.0.0.1:8080/ratings");
+        assert_eq!(uri("https://localhost"), "https://localhost/ratings");
+        assert_eq!(uri("http://[::1]:80/v2/rate?x=1"), "http://[::1]:80/v2/rate?x=1");
     }
 
     #[test]
     fn other_targets_are_refused_with_a_reason() {
-        let error = |target: &str| target_uri(target).unwrap_err().to_string();
-        assert!(error("https://a").contains("https is not spoken here"));
+        let error = |target: &str| target_uri(target, false).unwrap_err().to_string();
+        assert!(error("https://a").contains("whom to believe"));
         assert!(error("127.0.0.1:8080").contains("a URL such as"));
         assert!(error("http://a b").starts_with("\"http://a b\" is no target: "));
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
+use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
@@ -75,6 +76,8 @@ pub struct LoadSettings {
     pub warm_up: Duration,
     /// Sent as bearer token. None.
     pub token: Option<String>,
+    /// Whom to believe, where a target is reached by `https://`. Nobody, so that such a target is refused.
+    pub tls: Option<Arc<ClientConfig>>,
     /// Requests outstanding at once; each takes a connection. 4,096.
     pub outstanding_max: usize,
     /// Which timestamps ratings carry. The wall clock's.
@@ -100,6 +103,7 @@ impl LoadSettings {
             timeout: Duration::from_secs_f64(scenario_timeout_ms.unwrap_or(1000.0) / 1e3),
             warm_up: Duration::from_secs(2),
             token: None,
+            tls: None,
             outstanding_max: 4096,
             stamp: Stamp::Now,
             start: None,
@@ -128,7 +132,8 @@ impl Load {
             let (super::Pace::PerSecond(pace) | super::Pace::Speedup(pace)) = pace;
             check_positive("pace", *pace)?;
         }
-        let client = Client::new(&settings.targets, settings.token.as_deref(), settings.timeout)?;
+        let (token, tls) = (settings.token.as_deref(), settings.tls.clone());
+        let client = Client::new(&settings.targets, token, tls, settings.timeout)?;
         Ok(Self { settings, client })
     }
 

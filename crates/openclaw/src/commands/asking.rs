@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
-use openclaw_collector::{HttpClient, Trust};
+use openclaw_collector::HttpClient;
 use serde_json::Value;
 
 use crate::cli::TrustArgs;
@@ -30,12 +30,7 @@ impl Question<'_> {
     /// Asks; an answer of any status is one.
     pub(super) async fn ask(self) -> Result<(StatusCode, Vec<u8>)> {
         let url: Uri = self.url.parse().with_context(|| format!("--url: {:?} is no URL", self.url))?;
-        let trust = match &self.trust.ca_file {
-            Some(file) if url.scheme_str() == Some("https") => {
-                Some(Trust::system(Some(file)).context("--ca-file")?)
-            }
-            _ => None,
-        };
+        let trust = self.trust.read()?;
         let client = HttpClient::of_url(&url, trust.as_ref(), PATIENCE, 0)?;
         let mut request = Request::builder().method(self.method).uri(url);
         if let Some(token) = self.token {

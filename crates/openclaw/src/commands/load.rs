@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use openclaw_admin::shutdown::Shutdown;
+use openclaw_collector::Trust;
 use openclaw_harness::{
     Load, LoadReport, LoadSettings, Pace, Progress, RatingsSource, Traffic, raise_open_files_max,
 };
@@ -26,6 +27,7 @@ pub(super) async fn run(args: LoadArgs) -> Result<()> {
     settings.slo = args.slo;
     settings.timeout = args.timeout.unwrap_or(settings.timeout);
     settings.token.clone_from(&args.token);
+    settings.tls = tls(&args)?.map(|trust| trust.client_config());
     let load = Load::new(settings)?;
     let done = load.run(|now| report(&line(now)), async { shutdown.stopping().await }).await?;
     say(&summary(&done));
@@ -33,6 +35,16 @@ pub(super) async fn run(args: LoadArgs) -> Result<()> {
         write_json(path, &done)?;
     }
     Ok(())
+}
+
+/// Whom to believe, where a target is reached by TLS. A file that is named is read in any case.
+fn tls(args: &LoadArgs) -> Result<Option<Trust>> {
+    let named = args.trust.read()?;
+    let by_tls = |target: &String| target.starts_with("https://");
+    if named.is_none() && args.target.iter().any(by_tls) {
+        return Ok(Some(Trust::system(None)?));
+    }
+    Ok(named)
 }
 
 fn traffic(args: &LoadArgs) -> Result<Traffic> {

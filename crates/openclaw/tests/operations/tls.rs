@@ -123,6 +123,51 @@ fn the_systems_authorities_are_believed_too() {
 }
 
 #[test]
+fn an_authority_that_is_named_while_a_service_runs_is_believed_from_then_on() {
+    let (stage, stranger) = (Stage::new(&["127.0.0.1"]), Stage::new(&["127.0.0.1"]));
+    let edge = stage.behind_tls("edge", &[]);
+    let ca_file = format!("tls.caFile={}", stranger.ca_file.display());
+    let endpoint = format!("{}/api/v1/event", edge.url("edge"));
+    let rating_service = process::start(reporting_to(&endpoint, stage.path(), &[&ca_file]));
+    wait_for("the failure in the status", || {
+        let status = get(&format!("{}/api/v1/status", rating_service.url("admin"))).json();
+        status["collector"]["edgeError"].as_str().map(str::to_owned)
+    });
+    std::fs::copy(&stage.ca_file, &stranger.ca_file).unwrap();
+    wait_for("the edge's answer", || controlled_by_edge(&rating_service));
+}
+
+#[test]
+fn a_load_is_sent_by_tls_and_a_file_of_authorities_that_is_not_there_is_told_whatever_the_url() {
+    let stage = Stage::new(&["127.0.0.1"]);
+    let up = stage.behind_tls("up", &[]);
+    let mut load =
+        process::command(["load", "--rate", "50", "--duration", "3s", "--target", up.url("rating")]);
+    let unknown = process::run(process::command(["load", "--duration", "3s", "--target", up.url("rating")]));
+    assert!(
+        unknown.output.contains("0 accepted") && unknown.output.contains("UnknownIssuer"),
+        "{}",
+        unknown.output
+    );
+    load.args(["--ca-file".as_ref(), stage.ca_file.as_os_str()]);
+    let ended = process::run(load);
+    assert_eq!(ended.code(), Some(0), "{}", ended.complaint);
+    assert!(ended.output.contains(" 0 failed, 0 timed out"), "{}", ended.output);
+
+    let missing = stage.path().join("none.pem").display().to_string();
+    for command in [["status", "--url"], ["load", "--target"]] {
+        let [what, to] = command;
+        let ended = process::run(process::command([what, to, "http://127.0.0.1:1", "--ca-file", &missing]));
+        assert_eq!(ended.code(), Some(1));
+        assert!(
+            ended.complaint.contains("--ca-file") && ended.complaint.contains(&missing),
+            "{}",
+            ended.complaint
+        );
+    }
+}
+
+#[test]
 fn an_edge_that_cannot_be_believed_costs_no_rating_and_is_told() {
     let (stage, stranger) = (Stage::new(&["127.0.0.1"]), Stage::new(&["127.0.0.1"]));
     let edge = stage.behind_tls("edge", &[]);

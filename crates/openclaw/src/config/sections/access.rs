@@ -66,7 +66,7 @@ section! {
         /// never; a renewed certificate has days.
         watch_interval: Duration = "tls.watchInterval", Kind::Duration(s(0), s(86_400)), "10s";
         /// Certificates of authorities in PEM form that are believed, besides the system's, of the edge, the backend and
-        /// the sidecar's service where their URLs begin with https, off for none.
+        /// the sidecar's service where their URLs begin with https, off for none. Read again with every handshake.
         ca_file: Option<PathBuf> = "tls.caFile", Kind::Path, "off";
     }
 }
