@@ -82,7 +82,7 @@ pub struct DependencyGauge {
 /// One batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "a batch, as an object")]
 pub struct EventBatch {
     /// Who sends it.
     pub collector: CollectorInfo,

@@ -29,7 +29,7 @@ pub enum Outcome {
 /// One rating event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an event, as an object")]
 pub struct RatingEvent {
     /// Who rated.
     pub user_id: UserId,

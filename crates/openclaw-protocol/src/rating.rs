@@ -78,7 +78,7 @@ pub struct Rating {
 // `Rating::parse` checks it and fills its gaps.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NewRating))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "a rating, as an object")]
 pub struct RatingWire {
     /// Who rates.
     user_id: UserId,

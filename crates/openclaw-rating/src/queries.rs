@@ -185,8 +185,7 @@ pub(crate) fn read_page(
         return Err(invalid(format!("limit is {limit}; it must lie in 1 to {LIMIT_MAX}")));
     }
     let cursor = cursor.map(str::parse::<Cursor>).transpose();
-    let cursor =
-        cursor.map_err(|error| invalid(format!("cursor is not one that this service gave: {error}")))?;
+    let cursor = cursor.map_err(|error| invalid(format!("cursor: {error}")))?;
     Ok((cursor, limit))
 }
 

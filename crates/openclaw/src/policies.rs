@@ -31,7 +31,8 @@ fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// The folder cannot be read.
 pub(crate) fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
-    let unreadable = || format!("{} cannot be read", folder.display());
+    let unreadable =
+        || format!("the folder {} of policies cannot be read; name another one", folder.display());
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(unreadable)? {
         let path = entry.with_context(unreadable)?.path();

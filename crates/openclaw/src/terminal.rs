@@ -23,3 +23,8 @@ pub(crate) fn report(line: &str) {
 pub(crate) fn show_ms(ms: Option<f64>) -> String {
     ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0} ms"))
 }
+
+/// So many of a thing.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

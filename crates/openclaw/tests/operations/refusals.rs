@@ -56,6 +56,15 @@ fn a_taken_port_is_told_with_what_changes_it() {
 }
 
 #[test]
+fn an_address_that_is_none_is_told_with_one_that_is() {
+    for address in ["127.0.0.1:99999", "localhost:8080", "8080"] {
+        let ended = process::run(process::command(["rating", "--listen", address]));
+        assert_eq!(ended.code(), Some(2));
+        assert!(ended.complaint.contains("a port up to 65535"), "{}", ended.complaint);
+    }
+}
+
+#[test]
 fn a_store_that_another_process_has_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let first = process::start(service("rating", folder.path(), &[]));

@@ -100,6 +100,15 @@ fn what_cannot_be_moved_is_refused_in_a_sentence() {
         assert_eq!(refused.code(), Some(1), "{arguments:?}: {}", refused.complaint);
         assert!(refused.complaint.contains(part), "{arguments:?}: {}", refused.complaint);
     }
+    let sound = file(folder.path(), "sound.csv", CSV);
+    let refused = rating(folder.path(), "import", &[sound.to_str().unwrap(), "missing.csv"]);
+    assert!(refused.complaint.contains("missing.csv: cannot be read"), "{}", refused.complaint);
+    assert!(
+        !refused.output.contains("rating"),
+        "nothing is stored before all files are there: {}",
+        refused.output
+    );
+
     let empty = tempfile::tempdir().unwrap();
     let refused = rating(empty.path(), "export", &[]);
     assert!(refused.complaint.contains("there is no store in"), "{}", refused.complaint);

@@ -15,7 +15,7 @@ use super::progress::Progress;
 use crate::cli::ExportArgs;
 use crate::commands::{block_on, load_config};
 use crate::config::Config;
-use crate::terminal::{report, say};
+use crate::terminal::{counted, report, say};
 
 pub(super) fn run(args: &ExportArgs) -> Result<()> {
     let config = load_config(&args.config, args.config.flags())?.config;
@@ -46,7 +46,7 @@ async fn export(args: &ExportArgs, config: &Config, format: Format) -> Result<()
     let line = match args.json {
         true => json!({"ratings": ratings, "format": format.name(), "durationS": duration_s, "complete": complete})
             .to_string(),
-        false => format!("{ratings} ratings in {duration_s:.1} s"),
+        false => format!("{} in {duration_s:.1} s", counted(ratings, "rating")),
     };
     if args.file.is_some() {
         say(&line)
@@ -63,6 +63,7 @@ async fn export(args: &ExportArgs, config: &Config, format: Format) -> Result<()
 async fn to_file(store: &Store, file: &Path, format: Format, shutdown: &Shutdown) -> Result<ExportSummary> {
     let unwritable = || format!("{} cannot be written", file.display());
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(folder.is_dir(), "{} cannot be written: there is no folder {}", file.display(), folder.display());
     let mut fresh = tempfile::NamedTempFile::new_in(folder).with_context(unwritable)?;
     let writer = RatingWriter::new(BufWriter::new(fresh.as_file_mut()), format);
     let summary =

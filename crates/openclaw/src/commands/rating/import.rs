@@ -18,7 +18,7 @@ use crate::cli::ImportArgs;
 use crate::commands::{block_on, load_config};
 use crate::compose;
 use crate::config::Config;
-use crate::terminal::{report, say};
+use crate::terminal::{counted, report, say};
 
 /// Ratings in one commit: enough for the waits for the disk not to count, few enough for little memory and for little to
 /// be put again after an interruption. More than a service's commits hold, where somebody waits for each.
@@ -67,6 +67,11 @@ fn source(file: &Path, args: &ImportArgs) -> Result<Source> {
         (None, true) => return Err(UnknownFormat("-".to_owned()).into()),
         (None, false) => Format::of_path(file)?,
     };
+    if !is_input {
+        // Rather now than after an hour with the files before it.
+        let opened = std::fs::File::open(file);
+        opened.with_context(|| format!("{}: cannot be read", file.display()))?;
+    }
     Ok(Source { path: (!is_input).then(|| file.to_owned()), format })
 }
 
@@ -82,7 +87,7 @@ fn check(sources: &[Source], settings: &ImportSettings) -> Result<()> {
             }
         })?;
     }
-    ensure!(bad == 0, "{bad} bad lines; nothing was stored, because of --strict");
+    ensure!(bad == 0, "{}; nothing was stored, because of --strict", counted(bad, "bad line"));
     Ok(())
 }
 
@@ -140,11 +145,15 @@ fn summary(report: &Report) -> String {
         let Summary { file: name, ratings, superseded, bad, lines, .. } = file;
         let resumed = file.resumed_after_line.map(|line| format!(", resumed after line {line}"));
         format!(
-            "{name}: {ratings} ratings ({superseded} of them superseded) and {bad} bad lines in {lines} lines{}\n",
+            "{name}: {} ({superseded} of them superseded) and {} in {}{}\n",
+            counted(*ratings, "rating"),
+            counted(*bad, "bad line"),
+            counted(*lines, "line"),
             resumed.unwrap_or_default()
         )
     });
-    format!("{}{} ratings in {:.1} s", lines.collect::<String>(), report.ratings, report.duration_s)
+    let all = counted(report.ratings, "rating");
+    format!("{}{all} in {:.1} s", lines.collect::<String>(), report.duration_s)
 }
 
 /// The `count`th bad line as it is shown, if it is.
