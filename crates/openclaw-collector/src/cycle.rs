@@ -117,7 +117,28 @@ struct Local {
     calls: Vec<ThroughputMeter>,
     cycles: u64,
     cycled_ns: u64,
+    sweeps: Sweeps,
     forgot_ns: u64,
+}
+
+/// Looks for leases that have lapsed and users that are idle. One in an interval is enough: where many events come,
+/// cycles do, and each look goes over everyone.
+#[derive(Debug)]
+struct Sweeps {
+    number: u64,
+    last_ns: u64,
+}
+
+impl Sweeps {
+    /// Whether it is time, and if so, begins the next one.
+    fn begin(&mut self, interval: Duration, now_ns: u64) -> bool {
+        // A cycle that comes a little early counts as on time.
+        let due = u128::from(now_ns.saturating_sub(self.last_ns)) >= interval.as_nanos() / 5 * 4;
+        if due {
+            *self = Self { number: self.number + 1, last_ns: now_ns };
+        }
+        due
+    }
 }
 
 /// Why a collector does not start.
@@ -160,6 +181,7 @@ impl Collector {
             calls: vec![ThroughputMeter::default(); admission.local_guard.gauges().len()],
             cycles: 0,
             cycled_ns: now_ns,
+            sweeps: Sweeps { number: 0, last_ns: now_ns },
             forgot_ns: now_ns,
         };
         let inner = Arc::new(Inner {
@@ -302,11 +324,14 @@ impl Inner {
         local.control.report(&report, now_ns);
         events.iter().for_each(|event| local.control.observe_event(event));
         local.control.tick(now_ns);
-        let times = self.lead_or_follow(&local.control, &users, now_ns);
+        let sweeps = local.sweeps.begin(self.settings.flush_interval, now_ns);
+        let times = self.lead_or_follow(&local.control, &users, sweeps, now_ns);
         self.move_guard(&mut local, times, &dependencies, now_ns);
         let kept = self.settings.ttl.saturating_mul(COUNTERS_KEPT_TTLS);
         let idle_ns = u64::try_from(kept.as_nanos()).unwrap_or(u64::MAX);
-        admission.counters.sweep(local.cycles, idle_ns, now_ns);
+        if sweeps {
+            admission.counters.sweep(local.sweeps.number, idle_ns, now_ns);
+        }
         if now_ns.saturating_sub(local.forgot_ns) >= FORGET_INTERVAL_NS {
             local.forgot_ns = now_ns;
             admission.forget_idle(now_ns);
@@ -321,11 +346,19 @@ impl Inner {
 
     /// While the edge's answers hold, follow them; else apply the local loop's decision. Returns the guard times
     /// that hold, by the local loop's numbers.
-    fn lead_or_follow(&self, control: &ControlLoop, users: &[UserCounts], now_ns: u64) -> GateTimes {
+    fn lead_or_follow(
+        &self,
+        control: &ControlLoop,
+        users: &[UserCounts],
+        sweeps: bool,
+        now_ns: u64,
+    ) -> GateTimes {
         let mut leases = self.leases.lock();
         // Granted before the lapsed are taken away, so that nobody is a newcomer for a moment in between.
         leases.lead(control, &self.info.id, users, &self.admission, now_ns);
-        leases.sweep(&self.admission, now_ns);
+        if sweeps {
+            leases.sweep(&self.admission, now_ns);
+        }
         let meters = &self.admission.meters;
         let edge_holds = leases.edge_holds(now_ns);
         self.admission.edge_controls.store(edge_holds, Relaxed);

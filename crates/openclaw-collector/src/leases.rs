@@ -218,13 +218,12 @@ impl Leases {
         admission.assign_everyone(assignment.defaults, assignment.newcomers, now_ns);
         let lease = Lease { until_ns: now_ns.saturating_add(self.ttl_ns), from_edge: false };
         let edge_holds = self.edge_holds(now_ns);
-        for user in users {
-            let of_edge = |held: &Lease| held.from_edge && now_ns < held.until_ns;
-            if edge_holds && self.users.get(&user.user_id).is_some_and(of_edge) {
-                continue;
-            }
-            let (policy, _) = control.policy(&user.user_id, Some(collector), now_ns);
-            self.grant(&user.user_id, policy, lease, admission, now_ns);
+        let of_edge = |held: &Lease| held.from_edge && now_ns < held.until_ns;
+        let users = users.iter().map(|user| &user.user_id);
+        let led: Vec<&UserId> =
+            users.filter(|user| !(edge_holds && self.users.get(*user).is_some_and(of_edge))).collect();
+        for (user, policy) in control.policies(led.into_iter(), Some(collector), now_ns) {
+            self.grant(user, policy, lease, admission, now_ns);
         }
     }
 
@@ -241,7 +240,12 @@ impl Leases {
             admission.meters.policies_refused.increment(1);
         } else if admission.assign(user, policy, now_ns).is_ok() {
             // The table of buckets is bounded, and so is this map: only who has a bucket has a lease.
-            self.users.insert(user.clone(), lease);
+            match self.users.get_mut(user) {
+                Some(held) => *held = lease,
+                None => {
+                    self.users.insert(user.clone(), lease);
+                }
+            }
         }
     }
 

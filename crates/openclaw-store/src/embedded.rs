@@ -50,7 +50,7 @@ impl Embedded {
                 asked: settings.scale.to_string(),
             });
         }
-        let ratings = engine.totals().map_err(damaged)?.count();
+        let ratings = engine.totals().count();
         let settings = settings.clone();
         Ok((Self { folder, settings, engine: RwLock::new(Some(engine)) }, ratings))
     }
@@ -80,26 +80,22 @@ impl Commits for Arc<Embedded> {
     fn commit(&mut self, jobs: &[PutJob]) -> Result<Committed, CommitError> {
         let engine = self.engine.read();
         let engine = engine.as_ref().ok_or_else(closed)?;
-        let staging = Staging::of(jobs, engine, &self.settings.scale)?;
-        let mut totals = engine.totals()?;
+        let mut staging = Staging::of(jobs, engine, &self.settings.scale)?;
+        let mut totals = engine.totals();
         totals.apply(&staging.totals);
+        let ratings_total = totals.count();
         if !staging.by_user.is_empty() {
-            let mut commit = engine.commit(2 * staging.by_user.len() + staging.tallies.len());
+            let mut commit = engine.commit(2 * staging.by_user.len());
             for Change { user_id, item_id, mark, .. } in &staging.by_user {
                 commit.put_mark(List::OfUser, user_id, item_id, *mark);
             }
             for Change { user_id, item_id, mark, .. } in staging.changes_by_item() {
                 commit.put_mark(List::OfItem, user_id, item_id, *mark);
             }
-            for (item_id, tally) in &staging.tallies {
-                commit.put_tally(item_id, tally);
-            }
-            commit.put_totals(&totals);
-            commit.finish()?;
+            commit.finish(std::mem::take(&mut staging.tallies), totals)?;
         }
-        let Staging { puts, tallies, stored, superseded, .. } = staging;
-        engine.recent_tallies.put_back(tallies.into_iter());
-        Ok(Committed { puts, stored, superseded, current: totals.count() })
+        let Staging { puts, stored, superseded, .. } = staging;
+        Ok(Committed { puts, stored, superseded, current: ratings_total })
     }
 
     fn delete_some(&mut self, user_id: &str, ratings_max: usize) -> Result<Deleted, CommitError> {
@@ -107,19 +103,18 @@ impl Commits for Arc<Embedded> {
         let engine = engine.as_ref().ok_or_else(closed)?;
         let marks = engine.marks_of_user(user_id, ratings_max)?;
         let deletion = Deletion::stage(engine, &self.settings.scale, &marks)?;
-        let mut totals = engine.totals()?;
+        let mut totals = engine.totals();
         totals.apply(&deletion.totals);
+        let ratings_total = totals.count();
         if !marks.is_empty() {
-            let mut commit = engine.commit(3 * marks.len());
-            for (item_id, tally) in &deletion.tallies {
+            let mut commit = engine.commit(2 * marks.len());
+            for (item_id, _) in &marks {
                 commit.remove_mark(user_id, item_id);
-                commit.put_tally(item_id, tally);
             }
-            commit.put_totals(&totals);
-            commit.finish()?;
+            commit.finish(deletion.tallies, totals)?;
         }
         let more = marks.len() == ratings_max;
-        Ok(Deleted { ratings: marks.len(), more, current: totals.count() })
+        Ok(Deleted { ratings: marks.len(), more, current: ratings_total })
     }
 
     fn recover(&mut self) -> Result<(), String> {
@@ -146,14 +141,11 @@ impl Commits for Arc<Embedded> {
 
 impl Kept for Engine {
     fn marks(&self, pairs: &[(&str, &str)]) -> Result<Vec<Option<Mark>>, ReadError> {
-        pairs.iter().map(|(user_id, item_id)| self.mark(user_id, item_id)).collect()
+        pairs.iter().map(|(user_id, item_id)| self.mark_before(user_id, item_id)).collect()
     }
 
     fn tally(&self, item_id: &str) -> Result<Option<Tally>, ReadError> {
-        match self.recent_tallies.take(item_id) {
-            Some(tally) => Ok(Some(tally)),
-            None => Engine::tally(self, item_id),
-        }
+        self.take_tally(item_id)
     }
 }
 

@@ -1,7 +1,9 @@
 //! The embedded engine: which keyspace holds what, how it is read, and how one commit becomes durable.
 //!
-//! Nothing outside this file, `embedded` and `folder` knows fjall. Readers go through snapshots, so that an item's
-//! statistics and the totals they are compared with belong to the same moment.
+//! Nothing outside this module, `embedded` and `folder` knows fjall. Readers of many records go through snapshots, so
+//! that what they compare belongs to the same moment.
+
+mod commit;
 
 use std::ops::Bound;
 use std::path::Path;
@@ -14,19 +16,20 @@ use fjall::compaction::Leveled;
 use fjall::{
     Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot,
 };
-use parking_lot::MutexGuard;
 
 use crate::cursor::{Cursor, List, Place};
 use crate::error::ReadError;
 use crate::layout::{
-    Mark, SCALE_KEY, TOTALS_KEY, decode_mark, decode_scale, decode_tally, encode_mark, encode_scale,
-    encode_tally, list_prefix, pair_key, parse_pair_key,
+    Mark, RECORDS_PREFIX, SCALE_KEY, TOTALS_KEY, decode_mark, decode_scale, decode_tally, encode_scale,
+    encode_tally, list_prefix, pair_key, parse_pair_key, parse_record_key, split_pair_key,
 };
+use crate::pairs::{self, Pairs};
 use crate::rating::{Micros, Rating, ScoreScale};
-use crate::recent::RecentTallies;
 use crate::settings::StoreSettings;
+use crate::tallies::{State, Tallies};
 use crate::tally::Tally;
-use crate::toplist::{Changes, TopLists};
+use crate::toplist::TopLists;
+use commit::Commit;
 
 /// Threads that flush and compact in the background. Where there are more, the engine's first one does not compact and
 /// puts such work back into the queue again and again while the others are busy, which takes a whole core.
@@ -55,7 +58,8 @@ pub(crate) struct Engine {
     /// How many journals there were after the last commit.
     journals: AtomicUsize,
     pub(crate) top_lists: TopLists,
-    pub(crate) recent_tallies: RecentTallies,
+    in_memory: Tallies,
+    pairs: Pairs,
 }
 
 impl std::fmt::Debug for Engine {
@@ -93,9 +97,22 @@ impl Engine {
             meta: keyspace("meta")?,
             journals: AtomicUsize::new(database.journal_count()),
             top_lists: TopLists::default(),
-            recent_tallies: RecentTallies::default(),
+            // Most records then go before the memtable they lie in is written out.
+            in_memory: Tallies::new(settings.memtable_bytes / 2),
+            pairs: Pairs::unknown(),
             database,
         })
+    }
+
+    /// Reads what commits need in memory. Without it the engine takes none.
+    pub(crate) fn load(&mut self) -> Result<(), ReadError> {
+        let snapshot = self.snapshot();
+        self.in_memory.set(self.state_in(&snapshot)?);
+        if self.totals().count() <= pairs::RATINGS_MAX {
+            let keys = snapshot.iter(&self.by_user).map(Guard::key);
+            self.pairs.learn(keys, split_pair_key);
+        }
+        Ok(())
     }
 
     /// Writes what a new store needs before its first rating.
@@ -118,22 +135,32 @@ impl Engine {
         value.map(|value| decode_mark(&value).ok_or_else(|| corrupted("a rating"))).transpose()
     }
 
-    /// The tally of an item as last committed.
-    pub(crate) fn tally(&self, item_id: &str) -> Result<Option<Tally>, ReadError> {
+    /// For the writer: the rating of a pair that is about to have one.
+    pub(crate) fn mark_before(&self, user_id: &str, item_id: &str) -> Result<Option<Mark>, ReadError> {
+        if self.pairs.note(user_id, item_id) { self.mark(user_id, item_id) } else { Ok(None) }
+    }
+
+    /// For the writer: the tally of an item as last committed, which [`Commit::finish`] is then told of.
+    pub(crate) fn take_tally(&self, item_id: &str) -> Result<Option<Tally>, ReadError> {
+        match self.in_memory.take(item_id) {
+            Some(tally) => Ok(Some(tally)),
+            None => self.carried_over(item_id),
+        }
+    }
+
+    /// The tally of an item that no record has.
+    fn carried_over(&self, item_id: &str) -> Result<Option<Tally>, ReadError> {
         self.tallies.get(item_id)?.map(|value| parse_tally(&value, item_id)).transpose()
     }
 
     /// The tally of all ratings as last committed.
-    pub(crate) fn totals(&self) -> Result<Tally, ReadError> {
-        parse_totals(self.meta.get(TOTALS_KEY)?.as_deref())
+    pub(crate) fn totals(&self) -> Tally {
+        self.in_memory.totals()
     }
 
     /// An item's tally and that of all ratings, of the same moment.
     pub(crate) fn tally_and_totals(&self, item_id: &str) -> Result<Option<(Tally, Tally)>, ReadError> {
-        let snapshot = self.database.snapshot();
-        let Some(tally) = snapshot.get(&self.tallies, item_id)? else { return Ok(None) };
-        let totals = parse_totals(snapshot.get(&self.meta, TOTALS_KEY)?.as_deref())?;
-        Ok(Some((parse_tally(&tally, item_id)?, totals)))
+        self.in_memory.with_totals(item_id, || self.carried_over(item_id))
     }
 
     /// A user's ratings, at most so many, ordered by item.
@@ -226,16 +253,35 @@ impl Engine {
         })
     }
 
-    /// Every item's tally in a snapshot, ordered by item.
+    /// Every rated item's tally in a snapshot, once each, in no particular order.
     pub(crate) fn tallies(
         &self,
         snapshot: &Snapshot,
-    ) -> impl Iterator<Item = Result<(String, Tally), ReadError>> + use<> {
-        snapshot.iter(&self.tallies).map(|entry: Guard| {
+    ) -> Result<impl Iterator<Item = Result<(String, Tally), ReadError>> + use<>, ReadError> {
+        let pending = Arc::new(self.state_in(snapshot)?.into_pending());
+        let known = Arc::clone(&pending);
+        let settled = snapshot.iter(&self.tallies).filter_map(move |entry: Guard| {
+            let parse = || {
+                let (key, value) = entry.into_inner()?;
+                let item_id = str::from_utf8(&key).map_err(|_| corrupted("an item id"))?;
+                Ok((!known.contains_key(item_id))
+                    .then(|| Ok((item_id.to_owned(), parse_tally(&value, item_id)?))))
+            };
+            parse().unwrap_or_else(|error| Some(Err(error)))
+        });
+        let rated = Arc::unwrap_or_clone(pending).into_iter().filter(|(_, tally)| tally.count() > 0);
+        Ok(settled.chain(rated.map(Ok)))
+    }
+
+    /// The tallies that records hold in a snapshot, and the totals.
+    fn state_in(&self, snapshot: &Snapshot) -> Result<State, ReadError> {
+        let mut state = State::new(self.totals_in(snapshot)?);
+        for entry in snapshot.prefix(&self.meta, RECORDS_PREFIX) {
             let (key, value) = entry.into_inner()?;
-            let item_id = str::from_utf8(&key).map_err(|_| corrupted("an item id"))?;
-            Ok((item_id.to_owned(), parse_tally(&value, item_id)?))
-        })
+            let read = parse_record_key(&key).and_then(|number| state.read_record(number, &value));
+            read.ok_or_else(|| corrupted("a record of tallies"))?;
+        }
+        Ok(state)
     }
 
     /// The tally of all ratings in a snapshot.
@@ -243,11 +289,11 @@ impl Engine {
         parse_totals(snapshot.get(&self.meta, TOTALS_KEY)?.as_deref())
     }
 
-    /// Starts a commit of about so many records, which is on disk when [`Commit::finish`] returns.
+    /// Starts a commit of about so many ratings' records, which is on disk when [`Commit::finish`] returns.
     pub(crate) fn commit(&self, records: usize) -> Commit<'_> {
         let (gate, changes) = self.top_lists.begin_commit();
-        // One more for the totals.
-        let batch = OwnedWriteBatch::with_capacity(self.database.clone(), records + 1);
+        // Two more for the totals and the record of tallies.
+        let batch = OwnedWriteBatch::with_capacity(self.database.clone(), records + 2);
         let batch = batch.durability(Some(PersistMode::SyncData));
         Commit { engine: self, batch, changes, _gate: gate }
     }
@@ -293,61 +339,6 @@ impl Engine {
             List::OfUser => &self.by_user,
             List::OfItem => &self.by_item,
         }
-    }
-}
-
-/// Changes that reach the disk together or not at all.
-pub(crate) struct Commit<'a> {
-    engine: &'a Engine,
-    batch: OwnedWriteBatch,
-    /// For the top lists, where anybody reads them.
-    changes: Option<Changes>,
-    _gate: MutexGuard<'a, ()>,
-}
-
-impl Commit<'_> {
-    /// Makes this the current rating of the pair in one of the two lists; both need it. Quickest in the lists' order.
-    pub(crate) fn put_mark(&mut self, list: List, user_id: &str, item_id: &str, mark: Mark) {
-        let key = match list {
-            List::OfUser => pair_key(user_id, item_id),
-            List::OfItem => pair_key(item_id, user_id),
-        };
-        self.batch.insert(self.engine.keyspace_of(list), key, encode_mark(mark));
-    }
-
-    /// Takes the rating of the pair away.
-    pub(crate) fn remove_mark(&mut self, user_id: &str, item_id: &str) {
-        self.batch.remove(&self.engine.by_user, pair_key(user_id, item_id));
-        self.batch.remove(&self.engine.by_item, pair_key(item_id, user_id));
-    }
-
-    /// Makes this the item's tally; an item without ratings keeps none.
-    pub(crate) fn put_tally(&mut self, item_id: &str, tally: &Tally) {
-        if tally.count() == 0 {
-            self.batch.remove(&self.engine.tallies, item_id);
-        } else {
-            self.batch.insert(&self.engine.tallies, item_id, encode_tally(tally));
-        }
-        if let Some(changes) = &mut self.changes {
-            changes.put_tally(item_id, tally);
-        }
-    }
-
-    /// Makes this the tally of all ratings.
-    pub(crate) fn put_totals(&mut self, totals: &Tally) {
-        self.batch.insert(&self.engine.meta, TOTALS_KEY, encode_tally(totals));
-        if let Some(changes) = &mut self.changes {
-            changes.put_totals(totals);
-        }
-    }
-
-    /// Writes and syncs. Readers see nothing of it before it is on disk.
-    pub(crate) fn finish(self) -> fjall::Result<()> {
-        self.engine.wait_for_background()?;
-        self.batch.commit()?;
-        self.engine.top_lists.note(self.changes);
-        self.engine.let_go_of_sealed_journals();
-        Ok(())
     }
 }
 

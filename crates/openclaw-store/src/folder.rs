@@ -51,11 +51,13 @@ impl Folder {
         let format = self.path.join("format");
         match fs::read_to_string(&format) {
             Ok(line) => {
-                self.check_format(&line)?;
+                let version = self.check_format(&line)?;
                 if !self.engine().is_dir() {
                     return Err(self.corrupted("its folder engine is missing".to_owned()));
                 }
-                return Ok(());
+                // What older formats hold is the same in this one. But before anything is written that they do not
+                // know, the folder says so to the programs that read them only.
+                return if version < FORMAT_VERSION { self.write_format() } else { Ok(()) };
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(OpenError::Io { doing: "reading", path: format, source }),
@@ -64,8 +66,7 @@ impl Folder {
         if !self.engine().is_dir() {
             self.create_engine(settings)?;
         }
-        let line = format!("{FORMAT_LINE}{FORMAT_VERSION}\n");
-        self.replace_file("format", line.as_bytes()).map_err(|source| not_writable(&self.path, source))
+        self.write_format()
     }
 
     /// Where the database is.
@@ -84,7 +85,9 @@ impl Folder {
             // from its memory too. Hence no sync.
             File::create(&running).map_err(|source| not_writable(&self.path, source))?;
         }
-        self.open_database(&self.engine(), settings)
+        let mut engine = self.open_database(&self.engine(), settings)?;
+        engine.load().map_err(|error| self.corrupted(error.to_string()))?;
+        Ok(engine)
     }
 
     /// Lets go of the folder, after the database was closed, in good order or not.
@@ -108,10 +111,15 @@ impl Folder {
         written.and(removed)
     }
 
-    fn check_format(&self, line: &str) -> Result<(), OpenError> {
+    fn write_format(&self) -> Result<(), OpenError> {
+        let line = format!("{FORMAT_LINE}{FORMAT_VERSION}\n");
+        self.replace_file("format", line.as_bytes()).map_err(|source| not_writable(&self.path, source))
+    }
+
+    fn check_format(&self, line: &str) -> Result<u32, OpenError> {
         let version = line.strip_prefix(FORMAT_LINE).and_then(|rest| rest.trim_end().parse::<u32>().ok());
         match version {
-            Some(FORMAT_VERSION) => Ok(()),
+            Some(version @ 1..=FORMAT_VERSION) => Ok(version),
             Some(found) if found > FORMAT_VERSION => {
                 Err(OpenError::NewerFormat { folder: self.path.clone(), found, supported: FORMAT_VERSION })
             }

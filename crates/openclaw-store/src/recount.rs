@@ -107,7 +107,7 @@ pub(crate) fn recount(engine: &Engine, scale: &ScoreScale) -> Result<Recount, Re
     if totals != count.all {
         count.differ(|| "the totals are not those of all ratings".to_owned());
     }
-    for kept in engine.tallies(&snapshot) {
+    for kept in engine.tallies(&snapshot)? {
         let (item_id, kept) = kept?;
         count.compare_item(item_id, &kept);
     }

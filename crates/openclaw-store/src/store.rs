@@ -258,7 +258,7 @@ impl Store {
     pub async fn ratings_total(&self) -> Result<u64, ReadError> {
         match &self.inner.kept {
             Kept::Folder(embedded) => {
-                embedded.read(&self.inner.shared, |engine| Ok(engine.totals()?.count())).await
+                embedded.read(&self.inner.shared, |engine| Ok(engine.totals().count())).await
             }
             Kept::Database(postgres) => self.guard(postgres.ratings_total()).await,
         }

@@ -6,7 +6,7 @@
 use crate::rating::{Micros, ScoreScale};
 
 /// What the current ratings of one item (or of all items) add up to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// The sum of the scores, in millionths.
     pub(crate) sum_micros: i128,

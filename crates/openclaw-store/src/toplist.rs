@@ -50,11 +50,8 @@ struct Lists {
 }
 
 impl Changes {
-    pub(crate) fn put_tally(&mut self, item_id: &str, tally: &Tally) {
-        self.tallies.insert(item_id.to_owned(), tally.clone());
-    }
-
-    pub(crate) fn put_totals(&mut self, totals: &Tally) {
+    pub(crate) fn put(&mut self, tallies: &[(&str, Tally)], totals: &Tally) {
+        self.tallies.extend(tallies.iter().map(|(item_id, tally)| ((*item_id).to_owned(), tally.clone())));
         self.totals = Some(totals.clone());
     }
 }
@@ -99,7 +96,7 @@ impl TopLists {
             engine.snapshot()
         };
         let mut ranking = Ranking::default();
-        for tally in engine.tallies(&snapshot) {
+        for tally in engine.tallies(&snapshot)? {
             let (item_id, tally) = tally?;
             ranking.set(&item_id, &tally);
         }

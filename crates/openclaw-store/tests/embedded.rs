@@ -50,10 +50,47 @@ fn newer_format_is_refused_and_left_untouched() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()).unwrap());
     let format = folder.path().join("format");
-    assert_eq!(fs::read_to_string(&format).unwrap(), "openclaw-store format 1\n");
+    assert_eq!(fs::read_to_string(&format).unwrap(), "openclaw-store format 2\n");
     fs::write(&format, "openclaw-store format 7\n").unwrap();
-    assert!(matches!(open(folder.path()), Err(OpenError::NewerFormat { found: 7, supported: 1, .. })));
+    assert!(matches!(open(folder.path()), Err(OpenError::NewerFormat { found: 7, supported: 2, .. })));
     assert_eq!(fs::read_to_string(&format).unwrap(), "openclaw-store format 7\n");
+}
+
+/// A folder as programs of format 1 left it: two ratings of one item, 3 and 8, its tally, and the totals.
+fn folder_of_format_1(folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    let database = fjall::Database::builder(folder.join("engine")).open().unwrap();
+    let keyspace = |name| database.keyspace(name, fjall::KeyspaceCreateOptions::default).unwrap();
+    let (by_user, by_item) = (keyspace("by_user"), keyspace("by_item"));
+    let (tallies, meta) = (keyspace("tallies"), keyspace("meta"));
+    for (user, score) in [("ann", 3_000_000_u64), ("bob", 8_000_000)] {
+        let rating = [score.to_be_bytes(), 1_700_000_000_000_u64.to_be_bytes()].concat();
+        by_user.insert(format!("\x02{user}film"), rating.as_slice()).unwrap();
+        by_item.insert(format!("\x03film{user}"), rating.as_slice()).unwrap();
+    }
+    let tally = [0, 11, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0x80, 0xe3, 0xbe, 0x0a];
+    tallies.insert("film", tally).unwrap();
+    meta.insert("totals", tally).unwrap();
+    let scale = [&0_i64.to_be_bytes(), &10_000_000_i64.to_be_bytes(), [0, 11].as_slice()].concat();
+    meta.insert("scale", scale).unwrap();
+    database.persist(fjall::PersistMode::SyncAll).unwrap();
+    fs::write(folder.join("format"), "openclaw-store format 1\n").unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_of_format_1_is_taken_over_and_says_so_before_anything_new_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    folder_of_format_1(folder.path());
+    let store = open(folder.path()).unwrap();
+    assert_eq!(fs::read_to_string(folder.path().join("format")).unwrap(), "openclaw-store format 2\n");
+    assert_eq!(store.item("film").await.unwrap().map(|stats| (stats.count, stats.mean)), Some((2, 5.5)));
+    let batch = vec![rating("ann", "film", 4.0, 1_800_000_000_000), rating("cid", "film", 9.0, 1)];
+    store.put(batch).await.unwrap();
+    store.close().await;
+    let store = open(folder.path()).unwrap();
+    assert_eq!(store.item("film").await.unwrap().map(|stats| (stats.count, stats.mean)), Some((3, 7.0)));
+    let recount = store.recount().await.unwrap();
+    assert_eq!((recount.ratings, recount.differences), (3, 0), "{:?}", recount.described);
 }
 
 #[test]
@@ -63,7 +100,7 @@ fn damaged_folders_are_named_as_such() {
     fs::write(folder.path().join("format"), "something else").unwrap();
     assert!(matches!(open(folder.path()), Err(OpenError::Corrupted { .. })), "an unreadable format line");
 
-    fs::write(folder.path().join("format"), "openclaw-store format 1\n").unwrap();
+    fs::write(folder.path().join("format"), "openclaw-store format 2\n").unwrap();
     fs::write(folder.path().join("engine/version"), "garbage").unwrap();
     assert!(matches!(open(folder.path()), Err(OpenError::Corrupted { .. })), "an engine file overwritten");
 

@@ -40,6 +40,16 @@ fn settings(edge: Option<EdgeTarget>) -> CollectorSettings {
     }
 }
 
+#[test]
+fn however_many_cycles_there_are_one_in_an_interval_looks_over_everyone() {
+    let (interval, ms) = (Duration::from_millis(100), 1_000_000);
+    let mut sweeps = Sweeps { number: 0, last_ns: 0 };
+    let begun: Vec<u64> = (0..500).filter(|at_ms| sweeps.begin(interval, at_ms * ms)).collect();
+    assert_eq!((begun, sweeps.number), (vec![80, 160, 240, 320, 400, 480], 6));
+    let mut sweeps = Sweeps { number: 0, last_ns: 0 };
+    assert!([99, 200, 299, 400].iter().all(|at_ms| sweeps.begin(interval, at_ms * ms)), "cycles on time");
+}
+
 /// One attempt to the end. Returns whether it was allowed.
 fn attempt(admission: &Admission, user: &str) -> bool {
     let user_id = UserId::new(user).unwrap();

@@ -35,6 +35,29 @@ fn golden_tally() {
 }
 
 #[test]
+fn golden_record_of_tallies() {
+    let tallies = [
+        ("m1", Tally { sum_micros: -3_000_000, histogram: vec![0, 1, 300] }),
+        ("m2", Tally { sum_micros: 0, histogram: vec![0] }),
+    ];
+    let mut record = Vec::new();
+    tallies.iter().for_each(|(item_id, tally)| push_item_tally(&mut record, item_id, tally));
+    let first = [1, b'm', b'1', 0, 3, 0, 1, 0xac, 0x02, 0xff, 0x9a, 0xee, 0x02];
+    assert_eq!(record, [first.as_slice(), &[1, b'm', b'2', 0, 1, 0, 0]].concat());
+    let mut rest = record.as_slice();
+    let read: Vec<_> = std::iter::from_fn(|| take_item_tally(&mut rest)).collect();
+    assert_eq!((read.as_slice(), rest), (tallies.as_slice(), [].as_slice()));
+}
+
+#[test]
+fn golden_record_key() {
+    assert_eq!(record_key(258), *b"tallies/\0\0\0\0\0\0\x01\x02");
+    assert_eq!(parse_record_key(&record_key(258)), Some(258));
+    assert_eq!(parse_record_key(b"tallies/"), None);
+    assert!(!TOTALS_KEY.starts_with(RECORDS_PREFIX) && !SCALE_KEY.starts_with(RECORDS_PREFIX));
+}
+
+#[test]
 fn golden_scale() {
     let bytes = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x98, 0x96, 0x80, 0, 11];
     assert_eq!(encode_scale(&ScoreScale::default()), bytes);
@@ -70,6 +93,7 @@ proptest! {
         let _ = parse_pair_key(&bytes);
         let _ = decode_mark(&bytes);
         let _ = decode_scale(&bytes);
+        let _ = take_item_tally(&mut bytes.as_slice());
         if let Some(tally) = decode_tally(&bytes) {
             // Non-minimal varints are readable, so only the meaning must survive.
             prop_assert_eq!(decode_tally(&encode_tally(&tally)), Some(tally));
