@@ -10,12 +10,16 @@ const FAIR: f64 = 0.8;
 const GOOD: f64 = 0.2;
 /// Weight of work that came late or failed.
 const LATE: f64 = 0.4;
-/// Taken off while more than [`LATE_FRACTION_MAX`] comes late.
+/// Taken off while at least [`LATE_FRACTION_OVER`] comes late, the less below that, and nothing up to
+/// [`LATE_FRACTION_FREE`].
 const OVER_SLO: f64 = 1.0;
 /// Weight of first attempts refused to users who asked for no more than their share.
 const WELL_BEHAVED: f64 = 0.5;
-/// The SLO is on the 95th percentile; a little of the twentieth that may be late is kept in hand.
-const LATE_FRACTION_MAX: f64 = 0.04;
+/// The SLO is on the 95th percentile: a window with a twentieth late counts, one with more does not. A step at that
+/// point is worth nothing to a policy that stands well beyond it, since no small change of what it does would move its
+/// reward; so the step is a slope around it.
+const LATE_FRACTION_FREE: f64 = 0.03;
+const LATE_FRACTION_OVER: f64 = 0.07;
 /// Bounds of one tick's reward.
 const BOUNDS: (f64, f64) = (-5.0, 3.0);
 
@@ -51,8 +55,8 @@ impl RewardInputs {
             - WELL_BEHAVED * self.well_behaved_throttled;
         // Without a reference nothing was asked and nothing could be done; what still ends is of no account.
         let share = if self.reference > 0.0 { work / self.reference } else { 0.0 };
-        let over_slo = if self.late_fraction > LATE_FRACTION_MAX { OVER_SLO } else { 0.0 };
-        (share - over_slo).clamp(BOUNDS.0, BOUNDS.1)
+        let over = (self.late_fraction - LATE_FRACTION_FREE) / (LATE_FRACTION_OVER - LATE_FRACTION_FREE);
+        (share - OVER_SLO * over.clamp(0.0, 1.0)).clamp(BOUNDS.0, BOUNDS.1)
     }
 }
 
@@ -87,10 +91,11 @@ mod tests {
 
     #[test]
     fn missing_the_slo_costs_as_much_as_a_perfect_tick_is_worth() {
-        let close = RewardInputs { late_fraction: 0.04, ..perfect() };
-        let over = RewardInputs { late_fraction: 0.041, ..perfect() };
-        assert_eq!(close.reward(), perfect().reward());
-        assert!((over.reward() - (perfect().reward() - 1.0)).abs() < 1e-12);
+        let late = |late_fraction| RewardInputs { late_fraction, ..perfect() }.reward();
+        assert_eq!(late(0.03), perfect().reward());
+        assert!((late(0.05) - (perfect().reward() - 0.5)).abs() < 1e-12, "half of it at a twentieth");
+        assert!((late(0.07) - (perfect().reward() - 1.0)).abs() < 1e-12);
+        assert_eq!(late(0.07), late(0.5));
     }
 
     #[test]

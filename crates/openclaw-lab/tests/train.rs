@@ -8,6 +8,7 @@ fn settings(algorithm: &str) -> TrainSettings {
     let mut learner = Settings::named(algorithm).expect("a known algorithm");
     if let Settings::Ppo(ppo) = &mut learner {
         (ppo.ticks, ppo.minibatch, ppo.steps) = (32, 64, 512);
+        (ppo.narrowing, ppo.averaging) = (1.0, 0.1);
     }
     TrainSettings {
         learner,

@@ -25,7 +25,7 @@ use crate::interaction::{Interaction, InteractionState};
 use crate::learner::{CheckpointError, LearnError, Learner, Progress, check};
 use crate::moments::RewardScale;
 use crate::networks::{ActorNetwork, Mlp, every_action};
-use crate::parameters::{Begin, Matrix};
+use crate::parameters::{Begin, Matrix, Parameters};
 use crate::policy::{Output, Policy};
 use crate::rows::{has_slot_head, mask, row_len};
 use burn_tensor::Tensor;
@@ -34,6 +34,10 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+
+mod report;
+
+use report::Report;
 
 const NAME: &str = "ppo";
 
@@ -73,6 +77,12 @@ pub struct PpoSettings {
     pub kl_stop: f64,
     /// The logarithm of the standard deviation at the beginning, for continuous actions.
     pub log_std: f64,
+    /// By how much it falls over the second half of the run, evenly, beside what is learned. What is judged in the end
+    /// is the mean, and one that only ever acted amid wide noise was never taught where a small step matters.
+    pub narrowing: f64,
+    /// Share of the newest parameters in a policy after each update, the rest being a running mean of those before; 1
+    /// for the newest alone. A single update's parameters do well or badly by chance (Polyak, Juditsky 1992).
+    pub averaging: f64,
     /// Whether observations are normalised by their running mean and deviation.
     pub normalise_observations: bool,
     /// Whether rewards are divided by the running deviation of the discounted return.
@@ -98,6 +108,8 @@ impl Default for PpoSettings {
             gradient_norm_max: 0.5,
             kl_stop: 0.03,
             log_std: -0.9,
+            narrowing: 0.0,
+            averaging: 1.0,
             normalise_observations: true,
             normalise_rewards: false,
         }
@@ -125,7 +137,9 @@ impl PpoSettings {
         check(NAME, "entropy, value, kl_stop", "0 or more", {
             self.entropy >= 0.0 && self.value >= 0.0 && self.kl_stop >= 0.0
         })?;
-        check(NAME, "log_std", "from -10 to 2", (-10.0..=2.0).contains(&self.log_std))
+        check(NAME, "averaging", "above 0 and at most 1", self.averaging > 0.0 && self.averaging <= 1.0)?;
+        check(NAME, "log_std", "from -10 to 2", (-10.0..=2.0).contains(&self.log_std))?;
+        check(NAME, "narrowing", "from 0 to 5", (0.0..=5.0).contains(&self.narrowing))
     }
 }
 
@@ -139,6 +153,8 @@ pub struct Ppo {
     critic: Mlp,
     /// The actor's matrices, the log-std for continuous actions, the critic's matrices.
     learned: Learned,
+    /// Their running mean, which is what a policy is made of.
+    averaged: Parameters,
     actor_matrices: usize,
     rng: ChaCha8Rng,
     reward_scale: RewardScale,
@@ -148,6 +164,7 @@ pub struct Ppo {
 struct State {
     interaction: InteractionState,
     learned: LearnedState,
+    averaged: Vec<f32>,
     reward_scale: RewardScale,
 }
 
@@ -160,6 +177,8 @@ struct Rollout {
     /// 1 for each action that was real; empty where all are.
     masks: Vec<f32>,
     log_probs: Vec<f32>,
+    /// Taken off every log-std while they were drawn.
+    narrowed: f64,
     rewards: Vec<f32>,
     ends: Vec<End>,
     /// The final observations of truncated steps, in the order of the rows.
@@ -192,7 +211,19 @@ impl Ppo {
         let learned = Learned::begin(shapes, 1e-5, &compute, &mut rng);
         let reward_scale = RewardScale::new(spec.envs);
         let interaction = Interaction::new(spec, settings.normalise_observations, u64::MAX);
-        Ok(Self { settings, compute, interaction, actor, critic, learned, actor_matrices, rng, reward_scale })
+        let averaged = learned.parameters().clone();
+        Ok(Self {
+            settings,
+            compute,
+            interaction,
+            actor,
+            critic,
+            learned,
+            averaged,
+            actor_matrices,
+            rng,
+            reward_scale,
+        })
     }
 
     fn layout(&self) -> Layout {
@@ -203,12 +234,14 @@ impl Ppo {
     fn gather(&mut self, env: &mut dyn VecEnv) -> Result<Rollout, LearnError> {
         let (layout, envs) = (self.layout(), self.interaction.spec.envs);
         let matrices = self.learned.matrices();
-        let log_std = numbers(every_action(&layout, matrices[self.actor_matrices].clone()));
+        let narrowed = self.narrowed();
+        let log_std = matrices[self.actor_matrices].clone().sub_scalar(narrowed);
+        let log_std = numbers(every_action(&layout, log_std));
         let discrete = matches!(self.interaction.spec.action, ActionSpace::Discrete { .. });
         let len = layout.outputs();
         let (mut actions, mut real) = (vec![0.0; envs * len], vec![1.0; envs * len]);
         let (mut clipped, mut choices) = (vec![0.0; envs * len], vec![0; envs]);
-        let mut rollout = Rollout::default();
+        let mut rollout = Rollout { narrowed, ..Rollout::default() };
         for _ in 0..self.settings.ticks {
             let rows = self.compute.matrix(self.interaction.rows.clone(), row_len(&layout));
             let means = numbers(self.actor.forward(&matrices[..self.actor_matrices], &rows).swap_remove(0));
@@ -292,8 +325,10 @@ impl Ppo {
                 break;
             }
         }
+        self.averaged.blend(self.learned.parameters(), self.settings.averaging);
         let log_std = numbers(self.learned.matrices()[self.actor_matrices].clone());
         let log_std = log_std.iter().map(|value| f64::from(*value)).sum::<f64>() / log_std.len() as f64;
+        let log_std = log_std - rollout.narrowed;
         report.scalars(learning_rate, log_std, &self.interaction.spec.action)
     }
 
@@ -307,7 +342,7 @@ impl Ppo {
                 (chosen(log_probs.clone(), batch.actions.clone()), categorical_entropy(log_probs))
             }
             ActionSpace::Continuous { .. } => {
-                let log_std = every_action(&self.layout(), log_std.clone());
+                let log_std = every_action(&self.layout(), log_std.clone().sub_scalar(batch.narrowed));
                 let mask = batch.masks.clone();
                 let log_prob = gaussian_log_prob(batch.actions.clone(), output, log_std.clone(), mask);
                 (log_prob, gaussian_entropy(log_std, batch.masks.clone()))
@@ -322,9 +357,18 @@ impl Ppo {
         Loss { total, policy, value, entropy, log_ratio }
     }
 
+    /// How much of the run is over, 0 to 1.
+    fn done(&self) -> f64 {
+        (self.interaction.steps() as f64 / self.settings.steps.max(1) as f64).min(1.0)
+    }
+
+    /// What is taken off the log-std by now.
+    fn narrowed(&self) -> f64 {
+        self.settings.narrowing * (2.0 * self.done() - 1.0).max(0.0)
+    }
+
     fn learning_rate(&self) -> f64 {
-        let done = (self.interaction.steps() as f64 / self.settings.steps.max(1) as f64).min(1.0);
-        self.settings.learning_rate * (1.0 - (1.0 - self.settings.learning_rate_end) * done)
+        self.settings.learning_rate * (1.0 - (1.0 - self.settings.learning_rate_end) * self.done())
     }
 }
 
@@ -337,7 +381,7 @@ impl Learner for Ppo {
     }
 
     fn policy(&self) -> Policy {
-        let matrices = self.learned.matrices();
+        let matrices = self.averaged.matrices();
         let normaliser = self.interaction.normaliser().clone();
         let output = match self.interaction.spec.action {
             ActionSpace::Discrete { .. } => Output::Choice,
@@ -351,6 +395,7 @@ impl Learner for Ppo {
         let state = State {
             interaction: self.interaction.save(&self.rng),
             learned: self.learned.state(),
+            averaged: self.averaged.numbers(),
             reward_scale: self.reward_scale.clone(),
         };
         checkpoint::write(NAME, &self.settings, &self.interaction.spec, &state)
@@ -360,6 +405,8 @@ impl Learner for Ppo {
         let state: State = checkpoint::read(NAME, &self.settings, &self.interaction.spec, checkpoint)?;
         let learned = self.learned.with(state.learned, &self.compute);
         self.learned = learned.ok_or(CheckpointError::Damaged("lengths"))?;
+        let averaged = self.averaged.with(state.averaged, &self.compute);
+        self.averaged = averaged.ok_or(CheckpointError::Damaged("lengths"))?;
         self.reward_scale = state.reward_scale;
         self.rng = state.interaction.rng.restore();
         self.interaction.restore(state.interaction);
@@ -373,6 +420,7 @@ struct Batch {
     actions: Tensor<2>,
     masks: Option<Tensor<2>>,
     log_probs: Tensor<2>,
+    narrowed: f64,
     advantages: Tensor<2>,
     returns: Tensor<2>,
 }
@@ -391,6 +439,7 @@ impl Batch {
             actions: pick(&rollout.actions, actions),
             masks: (!rollout.masks.is_empty()).then(|| pick(&rollout.masks, actions)),
             log_probs: pick(&rollout.log_probs, 1),
+            narrowed: rollout.narrowed,
             advantages: ppo.compute.matrix(advantages, 1),
             returns: pick(returns, 1),
         }
@@ -405,56 +454,6 @@ struct Loss {
     entropy: Tensor<1>,
     /// By how much each action has become likelier, `[rows, 1]`.
     log_ratio: Tensor<2>,
-}
-
-/// Sums over an epoch.
-#[derive(Default)]
-struct Report {
-    policy: f64,
-    value: f64,
-    entropy: f64,
-    kl: f64,
-    clipped: f64,
-    minibatches: f64,
-    epochs: usize,
-}
-
-impl Report {
-    fn add(&mut self, loss: &Loss, clip: f64) {
-        let ratios = numbers(loss.log_ratio.clone().inner());
-        let rows = ratios.len() as f64;
-        for log_ratio in ratios.into_iter().map(f64::from) {
-            let ratio = log_ratio.exp();
-            // Schulman's estimate of the divergence that is never negative.
-            self.kl += (ratio - 1.0 - log_ratio) / rows;
-            self.clipped += f64::from((ratio - 1.0).abs() > clip) / rows;
-        }
-        let number = |tensor: &Tensor<1>| f64::from(numbers(tensor.clone().inner())[0]);
-        self.policy += number(&loss.policy);
-        self.value += number(&loss.value);
-        self.entropy += number(&loss.entropy);
-        self.minibatches += 1.0;
-    }
-
-    fn kl(&self) -> f64 {
-        self.kl / self.minibatches
-    }
-
-    fn scalars(&self, learning_rate: f64, log_std: f64, action: &ActionSpace) -> Vec<(&'static str, f64)> {
-        let mut scalars = vec![
-            ("loss/policy", self.policy / self.minibatches),
-            ("loss/value", self.value / self.minibatches),
-            ("policy/entropy", self.entropy / self.minibatches),
-            ("policy/kl", self.kl()),
-            ("policy/clipped_fraction", self.clipped / self.minibatches),
-            ("update/epochs", self.epochs as f64),
-            ("update/learning_rate", learning_rate),
-        ];
-        if matches!(action, ActionSpace::Continuous { .. }) {
-            scalars.push(("policy/log_std", log_std));
-        }
-        scalars
-    }
 }
 
 /// Minus the smaller of `ratio * advantage` and the same with the ratio held within `1 ± clip`, averaged.

@@ -45,7 +45,7 @@ Examples:
 Examples:
   openclaw up
   openclaw up --config openclaw.toml --set edge.controller=aimd
-  openclaw up --policy policies/ppo-3.safetensors
+  openclaw up --policy policies/ppo-4.safetensors
   curl -d '{\"userId\":\"ann\",\"itemId\":\"film\",\"score\":8}' \\
        -H 'content-type: application/json' http://127.0.0.1:8080/ratings")]
     Up(EdgeArgs),
@@ -63,7 +63,7 @@ Examples:
 Examples:
   openclaw edge
   openclaw edge --listen 127.0.0.1:8081 --set edge.controller=static
-  openclaw edge --policy policies/ppo-3.safetensors
+  openclaw edge --policy policies/ppo-4.safetensors
   curl -d '{\"userId\":\"ann\",\"itemId\":\"film\",\"score\":8,\"timestamp\":1710841234567}' \\
        -H 'content-type: application/json' http://127.0.0.1:8081/api/v1/event")]
     Edge(EdgeArgs),

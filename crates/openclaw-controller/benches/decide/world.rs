@@ -141,7 +141,7 @@ fn event(index: usize) -> RatingEvent {
 /// The network of the shipped policy. One made up would do for the arithmetic, but which of its units are 0 for a given
 /// service is learned, and those cost nothing.
 pub(crate) fn network() -> Network {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/ppo-3.safetensors");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/ppo-4.safetensors");
     let bytes = std::fs::read(path).expect("the shipped policy is in the project's folder");
     Artifact::from_bytes(&bytes).expect("the shipped policy is whole").network().clone()
 }

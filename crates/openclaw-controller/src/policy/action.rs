@@ -1,28 +1,33 @@
 //! From the network's output row to an action, and the discrete steps of policies that choose one of a few.
 //!
-//! An output of 0 is a sensible middle: admit what leaves, hold the guard at a third of the SLO, treat all
-//! classes alike. Outputs that correct the classical law instead were tried in the prototypes; they inherit its
-//! collapses.
+//! An output of 0 is a sensible middle: admit what leaves, hold the guard at a third of the SLO, treat classes and
+//! dependencies as little-guard does. R and W are the policy's own, behind a floor that little-guard sets; outputs that
+//! only correct little-guard's R and W were safer and learned next to nothing. What a class far away or a full
+//! dependency needs follows from arithmetic that little-guard has right, so there the outputs do correct it: a policy
+//! that had to find that out by itself scored a point less where conditions combine.
 
 use super::elementary::{exp_each, ln};
 use super::features::SlotClasses;
 use super::guardrails::{self, Guardrail};
 use super::path::Checked;
 use super::schema::{ACTIONS, CLASS_ACTIONS, DEPENDENCY_PLACES, SHARED_ACTIONS};
+use crate::guard::bounded_guard_s;
 use crate::observation::{Observation, SharedAction};
 use crate::parts::{ClassAction, DependencyAction};
 
 /// A bucket holds what it refills in so many seconds.
-const BUCKET_S: f64 = 1.5;
+const BUCKET_S: f64 = 4.0;
 /// A user's refill rate is at most this multiple of its demand.
-const HEADROOM: f64 = 2.9;
+const HEADROOM: f64 = 4.0;
 /// ln of R over the throughput at an output of 1.
 const LN_ADMITTED: f64 = 1.5;
+/// ln of a dependency's limit over little-guard's at an output of 1.
+const LN_CALLS: f64 = 0.7;
 /// ln of a class's level factor at an output of 1.
 const LN_LEVEL: f64 = 1.0;
 /// ln of a class's guard time factor at an output of 1.
 const LN_GUARD: f64 = 0.8;
-/// Half of ln 6: the guard time runs from .15 to .9 SLO.
+/// Half of ln 6: the guard time runs from .15 to .9 SLO, a dependency's as far from little-guard's.
 const HALF_LN_6: f32 = 0.895_879_75;
 
 /// Numbers that the meaning of an output row rests on, as artifacts record them.
@@ -30,6 +35,7 @@ pub(super) const LIMITS: &[(&str, f64)] = &[
     ("bucketS", BUCKET_S),
     ("headroom", HEADROOM),
     ("lnAdmitted", LN_ADMITTED),
+    ("lnCalls", LN_CALLS),
     ("lnLevel", LN_LEVEL),
     ("lnGuard", LN_GUARD),
 ];
@@ -45,22 +51,26 @@ pub struct PolicyAction {
     pub guardrail: Option<Guardrail>,
 }
 
-/// What the rails need to know of the past.
+/// What the rails need to know beside the observation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Before {
     /// The configured start of R.
     pub(super) start_per_s: f64,
     /// R as decided last; `None` before the first decision.
     pub(super) admitted_per_s: Option<f64>,
+    /// The least R and W, as a share of little-guard's.
+    pub(super) floor: f64,
 }
 
-/// Turns an output row into an action behind the guardrails. `slots` says which class has which slot.
+/// Turns an output row into an action behind the guardrails. `classical` is what little-guard would do, `slots` says
+/// which class has which slot.
 ///
 /// # Panics
 /// `outputs` does not hold [`ACTIONS`] numbers.
 #[must_use]
 pub(super) fn followed(
     seen: &Observation,
+    classical: &SharedAction,
     slots: &SlotClasses,
     outputs: &[f32],
     before: Before,
@@ -76,23 +86,22 @@ pub(super) fn followed(
     let (shared, of_slots) = clamped.split_at_mut(SHARED_ACTIONS.len());
     let wanted =
         middle_per_s(seen.throughput_slow_per_s, seen.throughput_peak_per_s) * f64::from(of_shared[0]);
-    let (admitted, total_rail) =
-        guardrails::admitted_per_s(wanted, before.admitted_per_s, before.start_per_s, seen);
+    let (admitted, total_rail) = guardrails::admitted_per_s(wanted, before, classical, seen);
+    let classical_guard = classical.guard_s.unwrap_or(seen.slo_s);
     let wanted_guard = 0.15 * seen.slo_s * f64::from(of_shared[1]);
-    let (guard, guard_rail) = guardrails::guard_s(wanted_guard, seen.base_s, seen.slo_s);
+    let (guard, guard_rail) =
+        guardrails::guard_s(wanted_guard, before.floor * classical_guard, seen.base_s, seen.slo_s);
     let mut action = SharedAction::new(admitted, Some(guard), BUCKET_S, HEADROOM);
 
     let of_dependencies = shared[2..].chunks_exact_mut(2).zip(of_shared[2..].chunks_exact(2));
     for (place, (outputs, factors)) in of_dependencies.enumerate().take(DEPENDENCY_PLACES) {
-        match seen.dependencies.get(place) {
+        match classical.dependencies.get(place).zip(seen.dependencies.get(place)) {
             None => outputs.fill(0.0),
-            Some(dependency) => {
-                let (slow, peak) = (dependency.throughput_slow_per_s, dependency.throughput_peak_per_s);
-                let wanted = middle_per_s(slow, peak) * f64::from(factors[0]);
-                let wanted_guard = 0.15 * seen.slo_s * f64::from(factors[1]);
+            Some((law, dependency)) => {
+                let bounded = |guard_s| bounded_guard_s(guard_s, dependency.base_s, seen.slo_s);
                 action.dependencies.push(DependencyAction {
-                    admitted_per_s: guardrails::calls_per_s(wanted, dependency.throughput_fast_per_s, peak),
-                    guard_s: Some(guardrails::guard_s(wanted_guard, dependency.base_s, seen.slo_s).0),
+                    admitted_per_s: law.admitted_per_s * f64::from(factors[0]),
+                    guard_s: law.guard_s.map(|guard_s| bounded(guard_s * f64::from(factors[1]))),
                 });
             }
         }
@@ -106,10 +115,13 @@ pub(super) fn followed(
         match slots.get(slot).filter(|_| favours) {
             None => outputs.fill(0.0),
             Some(class) => {
-                let wanted = guard * f64::from(factors[1]);
+                // Little-guard's share of the common guard time for this class.
+                let law = classical.classes.get(*class).and_then(|class| class.guard_s);
+                let share = law.map_or(1.0, |guard_s| guard_s / classical_guard);
+                let wanted = guard * share * f64::from(factors[1]);
                 action.classes[*class] = ClassAction {
                     level: f64::from(factors[0]),
-                    guard_s: Some(guardrails::guard_s(wanted, seen.base_s, seen.slo_s).0),
+                    guard_s: Some(bounded_guard_s(wanted, seen.base_s, seen.slo_s)),
                 };
             }
         }
@@ -132,14 +144,17 @@ fn middle_per_s(slow_per_s: f64, peak_per_s: f64) -> f64 {
     slow_per_s.max(0.05 * peak_per_s)
 }
 
-/// What each output multiplies: R of the middle, a guard time of .15 SLO, a class's level and guard time. All at once,
-/// because an exponential alone is a chain of operations of which each waits for the one before.
+/// What each output multiplies: R of the middle, a guard time of .15 SLO, little-guard's limit and guard time of a
+/// dependency, a class's level and guard time. All at once, because an exponential alone is a chain of operations of
+/// which each waits for the one before.
 fn factors(outputs: &[f32; ACTIONS], path: Checked) -> [f32; ACTIONS] {
     let mut factors = *outputs;
     let (shared, classes) = factors.split_at_mut(SHARED_ACTIONS.len());
-    for pair in shared.chunks_exact_mut(2) {
-        pair[0] *= LN_ADMITTED as f32;
-        pair[1] = HALF_LN_6 * (pair[1] + 1.0);
+    shared[0] *= LN_ADMITTED as f32;
+    shared[1] = HALF_LN_6 * (shared[1] + 1.0);
+    for pair in shared[2..].chunks_exact_mut(2) {
+        pair[0] *= LN_CALLS as f32;
+        pair[1] *= HALF_LN_6;
     }
     for pair in classes.chunks_exact_mut(CLASS_ACTIONS.len()) {
         pair[0] *= LN_LEVEL as f32;

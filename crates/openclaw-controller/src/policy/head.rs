@@ -3,7 +3,7 @@
 
 use super::action::{Before, PolicyAction, followed, outputs_of};
 use super::features::{FeatureBuilder, SlotClasses};
-use super::guardrails::refusal;
+use super::guardrails::{FLOOR_OF_CLASSICAL, FLOOR_OF_CLASSICAL_LEARNING, refusal};
 use super::path::Checked;
 use super::schema::ACTIONS;
 use crate::little_guard::LittleGuard;
@@ -16,6 +16,8 @@ pub struct PolicyHead {
     builder: FeatureBuilder,
     slots: SlotClasses,
     start_per_s: f64,
+    /// The least R and W, as a share of little-guard's.
+    floor: f64,
     /// Asked at every observation: its answer is part of the row, and when it has to take over it has seen all.
     little_guard: LittleGuard,
     classical: SharedAction,
@@ -25,11 +27,22 @@ impl PolicyHead {
     /// `start_per_s` is the configured start of R, in work units per second.
     #[must_use]
     pub fn new(start_per_s: f64) -> Self {
+        Self::with_floor(start_per_s, FLOOR_OF_CLASSICAL)
+    }
+
+    /// One for a policy that learns, which may fall a little further under little-guard.
+    #[must_use]
+    pub fn learning(start_per_s: f64) -> Self {
+        Self::with_floor(start_per_s, FLOOR_OF_CLASSICAL_LEARNING)
+    }
+
+    fn with_floor(start_per_s: f64, floor: f64) -> Self {
         Self {
             path: Checked::best(),
             builder: FeatureBuilder::new(start_per_s),
             slots: SlotClasses::new(),
             start_per_s,
+            floor,
             little_guard: LittleGuard::new(start_per_s),
             classical: SharedAction::new(start_per_s, None, 1.0, 1.0),
         }
@@ -37,7 +50,7 @@ impl PolicyHead {
 
     /// Forgets everything: a new episode begins.
     pub fn reset(&mut self) {
-        *self = Self::new(self.start_per_s);
+        *self = Self::with_floor(self.start_per_s, self.floor);
     }
 
     /// Writes the row for `seen`.
@@ -60,9 +73,9 @@ impl PolicyHead {
     /// `outputs` does not hold [`ACTIONS`] numbers.
     pub fn action(&mut self, seen: &Observation, outputs: &[f32]) -> PolicyAction {
         let admitted_per_s = self.builder.has_decided().then(|| self.builder.admitted_per_s());
-        let before = Before { start_per_s: self.start_per_s, admitted_per_s };
+        let before = Before { start_per_s: self.start_per_s, admitted_per_s, floor: self.floor };
         let decided = match refusal(seen, outputs) {
-            None => followed(seen, &self.slots, outputs, before, self.path),
+            None => followed(seen, &self.classical, &self.slots, outputs, before, self.path),
             Some(guardrail) => {
                 let shared = self.classical;
                 let mut clamped = [0.0; ACTIONS];
@@ -72,5 +85,26 @@ impl PolicyHead {
         };
         self.builder.record(seen.now_ns, [decided.clamped[0], decided.clamped[1]], &decided);
         decided
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::tests::observation;
+
+    #[test]
+    fn a_policy_that_learns_may_fall_further_under_little_guard() {
+        let seen = observation();
+        let lowest = |mut head: PolicyHead| {
+            let mut row = [0.0; super::super::schema::OBSERVATION];
+            head.features(&seen, &mut row);
+            head.action(&seen, &[-1.0; ACTIONS]).shared.admitted_per_s / head.classical.admitted_per_s
+        };
+        assert!((lowest(PolicyHead::new(1000.0)) - 0.9).abs() < 1e-9);
+        assert!((lowest(PolicyHead::learning(1000.0)) - 0.8).abs() < 1e-9);
+        let mut again = PolicyHead::learning(1000.0);
+        again.reset();
+        assert!((lowest(again) - 0.8).abs() < 1e-9, "it forgets what it saw, not what it is for");
     }
 }

@@ -6,7 +6,7 @@
 use super::network::Layout;
 
 /// Version of the meaning of all rows.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Classes that have a slot at once: the busiest ones.
 pub const SLOTS: usize = 4;

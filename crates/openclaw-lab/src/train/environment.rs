@@ -2,7 +2,7 @@
 //!
 //! Each service plays scenarios one after another. Which comes next follows from the seed, the service's number and
 //! how many it has begun, never from what another one does, so they can be stepped on any number of threads.
-//! Observations and actions go through the very [`PolicyHead`] that serves decisions.
+//! Observations and actions go through the very [`PolicyHead`] that serves decisions, with a lower floor.
 
 use openclaw_controller::policy::{ACTIONS, DiscreteActions, LAYOUT, OBSERVATION, Output, PolicyHead};
 use openclaw_controller::{Action, Observation};
@@ -142,7 +142,7 @@ impl Service {
         Self {
             number,
             begun: 0,
-            head: PolicyHead::new(world.start_per_s()),
+            head: PolicyHead::learning(world.start_per_s()),
             simulation: Simulation::in_world(world, SimSettings::default()),
             seen: None,
             twin: Twin::default(),
@@ -159,7 +159,7 @@ impl Service {
             let world = plan.curriculum.world(self.number, self.begun, plan.steps);
             self.begun += 1;
             self.twin = if plan.relative { Twin::play(&world) } else { Twin::default() };
-            self.head = PolicyHead::new(world.start_per_s());
+            self.head = PolicyHead::learning(world.start_per_s());
             self.simulation = Simulation::in_world(world, SimSettings::default());
             // A scenario in which nothing is ever measured teaches nothing.
             if self.observe() {

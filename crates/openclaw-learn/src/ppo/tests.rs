@@ -1,6 +1,7 @@
 //! The clipped surrogate beside numbers worked out by hand, and its gradient with them.
 
 use super::*;
+use crate::environment::StepOut;
 
 fn matrix(values: &[f32]) -> Tensor<2> {
     Compute::cpu().matrix(values.to_vec(), 1)
@@ -48,4 +49,55 @@ fn the_learning_rate_falls_to_its_end_and_stays() {
     let bad = PpoSettings { gamma: 1.5, ..settings };
     let error = Ppo::new(bad, spec, 1, Compute::cpu()).unwrap_err().to_string();
     assert!(error.contains("gamma") && error.contains("from 0 to 1"), "{error}");
+}
+
+#[test]
+fn exploration_narrows_in_the_second_half_of_a_run() {
+    let spec = EnvSpec::plain(1, 2, ActionSpace::Continuous { len: 1 });
+    let settings = PpoSettings { steps: 8, ticks: 2, minibatch: 2, narrowing: 1.0, ..PpoSettings::default() };
+    let mut ppo = Ppo::new(settings, spec.clone(), 1, Compute::cpu()).unwrap();
+    let mut narrowed = Vec::new();
+    for _ in 0..5 {
+        narrowed.push(ppo.narrowed());
+        ppo.iterate(&mut Still(spec.clone())).unwrap();
+    }
+    assert_eq!(narrowed, [0.0, 0.0, 0.0, 0.5, 1.0], "after 0, 2, 4, 6 and 8 of 8 steps");
+}
+
+#[test]
+fn a_policy_is_made_of_the_running_mean() {
+    let spec = EnvSpec::plain(1, 2, ActionSpace::Continuous { len: 1 });
+    let settings = PpoSettings { ticks: 8, minibatch: 8, averaging: 0.25, ..PpoSettings::default() };
+    let mut ppo = Ppo::new(settings, spec.clone(), 1, Compute::cpu()).unwrap();
+    let (first, before) = (ppo.learned.parameters().numbers(), ppo.policy());
+    ppo.iterate(&mut Still(spec)).unwrap();
+    let (newest, mean) = (ppo.learned.parameters().numbers(), ppo.averaged.numbers());
+    assert_ne!(first, newest);
+    for ((first, newest), mean) in first.iter().zip(&newest).zip(&mean) {
+        assert!((0.75 * first + 0.25 * newest - mean).abs() < 1e-6, "{first}, {newest}: {mean}");
+    }
+    assert_ne!(before.network, ppo.policy().network);
+    let bad = PpoSettings { averaging: 0.0, ..PpoSettings::default() };
+    let spec = EnvSpec::plain(1, 2, ActionSpace::Continuous { len: 1 });
+    let error = Ppo::new(bad, spec, 1, Compute::cpu()).unwrap_err().to_string();
+    assert!(error.contains("averaging") && error.contains("above 0"), "{error}");
+}
+
+/// A world in which nothing moves and every action is worth itself.
+struct Still(EnvSpec);
+
+impl VecEnv for Still {
+    fn spec(&self) -> EnvSpec {
+        self.0.clone()
+    }
+
+    fn reset(&mut self, _: u64, observations: &mut [f32]) {
+        observations.fill(1.0);
+    }
+
+    fn step(&mut self, actions: Actions<'_>, out: &mut StepOut) {
+        let Actions::Continuous(actions) = actions else { unreachable!("it takes rows of numbers") };
+        out.observations.fill(1.0);
+        out.rewards.copy_from_slice(actions);
+    }
 }

@@ -17,7 +17,7 @@ pub(crate) enum PolicyCommand {
         json: bool,
     },
     /// Shows where a policy came from and what it is, after checking it
-    #[command(after_help = "Example: openclaw policy show policies/ppo-3.safetensors --json")]
+    #[command(after_help = "Example: openclaw policy show policies/ppo-4.safetensors --json")]
     Show {
         /// The policy's file
         file: PathBuf,
@@ -27,7 +27,7 @@ pub(crate) enum PolicyCommand {
     },
     /// Writes a policy in another format, after checking it
     #[command(
-        after_help = "Example: openclaw policy export policies/ppo-3.safetensors --format onnx --out ppo-3.onnx"
+        after_help = "Example: openclaw policy export policies/ppo-4.safetensors --format onnx --out ppo-4.onnx"
     )]
     Export {
         /// The policy's file

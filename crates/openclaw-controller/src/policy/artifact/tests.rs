@@ -127,7 +127,7 @@ fn the_form_of_the_file_is_this_one() {
 
 #[test]
 fn a_policy_for_other_rows_or_behind_other_rails_is_refused() {
-    assert_fault(&fault_of(r#"\"schema\":2"#, r#"\"schema\":1"#), "schema is 1, and is 2 here");
+    assert_fault(&fault_of(r#"\"schema\":3"#, r#"\"schema\":1"#), "schema is 1, and is 3 here");
     assert_fault(&fault_of(r#"\"format\":1"#, r#"\"format\":9"#), "format is 9");
     assert_fault(&fault_of("p95OverSlo", "p96OverSlo"), "features[1] is \"p96OverSlo\"");
     assert_fault(&fault_of(r#",\"class0.level\""#, ""), "number of actions is 13");
