@@ -4,7 +4,7 @@
 //! classes alike. Outputs that correct the classical law instead were tried in the prototypes; they inherit its
 //! collapses.
 
-use super::elementary::{exp_each, ln};
+use super::elementary::{TOGETHER, exp_each, ln};
 use super::features::SlotClasses;
 use super::guardrails::{self, Guardrail};
 use super::path::Checked;
@@ -45,6 +45,13 @@ pub struct PolicyAction {
     pub guardrail: Option<Guardrail>,
 }
 
+impl PolicyAction {
+    /// Nothing decided by the network yet.
+    pub(super) fn new(shared: SharedAction) -> Self {
+        Self { shared, clamped: [0.0; ACTIONS], guardrail: None }
+    }
+}
+
 /// What the rails need to know of the past.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Before {
@@ -54,24 +61,25 @@ pub(super) struct Before {
     pub(super) admitted_per_s: Option<f64>,
 }
 
-/// Turns an output row into an action behind the guardrails. `slots` says which class has which slot.
+/// Turns an output row into an action behind the guardrails, and writes that where the last one is. `slots` says which
+/// class has which slot.
 ///
 /// # Panics
 /// `outputs` does not hold [`ACTIONS`] numbers.
-#[must_use]
-pub(super) fn followed(
+pub(super) fn follow(
     seen: &Observation,
     slots: &SlotClasses,
     outputs: &[f32],
     before: Before,
     path: Checked,
-) -> PolicyAction {
-    let mut clamped = [0.0; ACTIONS];
+    decided: &mut PolicyAction,
+) {
     assert_eq!(outputs.len(), ACTIONS, "numbers in an output row");
+    let PolicyAction { shared: action, clamped, guardrail } = decided;
     for (clamped, output) in clamped.iter_mut().zip(outputs) {
         *clamped = output.clamp(-1.0, 1.0);
     }
-    let factors = factors(&clamped, path);
+    let factors = factors(clamped, path);
     let (of_shared, of_classes) = factors.split_at(SHARED_ACTIONS.len());
     let (shared, of_slots) = clamped.split_at_mut(SHARED_ACTIONS.len());
     let wanted =
@@ -80,7 +88,8 @@ pub(super) fn followed(
         guardrails::admitted_per_s(wanted, before.admitted_per_s, before.start_per_s, seen);
     let wanted_guard = 0.15 * seen.slo_s * f64::from(of_shared[1]);
     let (guard, guard_rail) = guardrails::guard_s(wanted_guard, seen.base_s, seen.slo_s);
-    let mut action = SharedAction::new(admitted, Some(guard), BUCKET_S, HEADROOM);
+    action.begin(admitted, Some(guard), BUCKET_S, HEADROOM);
+    *guardrail = total_rail.max(guard_rail);
 
     let of_dependencies = shared[2..].chunks_exact_mut(2).zip(of_shared[2..].chunks_exact(2));
     for (place, (outputs, factors)) in of_dependencies.enumerate().take(DEPENDENCY_PLACES) {
@@ -114,7 +123,6 @@ pub(super) fn followed(
             }
         }
     }
-    PolicyAction { shared: action, clamped, guardrail: total_rail.max(guard_rail) }
 }
 
 /// The outputs for R and W that would have led to an action that somebody else took.
@@ -134,8 +142,9 @@ fn middle_per_s(slow_per_s: f64, peak_per_s: f64) -> f64 {
 
 /// What each output multiplies: R of the middle, a guard time of .15 SLO, a class's level and guard time. All at once,
 /// because an exponential alone is a chain of operations of which each waits for the one before.
-fn factors(outputs: &[f32; ACTIONS], path: Checked) -> [f32; ACTIONS] {
-    let mut factors = *outputs;
+fn factors(outputs: &[f32; ACTIONS], path: Checked) -> [f32; ACTIONS.next_multiple_of(TOGETHER)] {
+    let mut factors = [0.0; ACTIONS.next_multiple_of(TOGETHER)];
+    factors[..ACTIONS].copy_from_slice(outputs);
     let (shared, classes) = factors.split_at_mut(SHARED_ACTIONS.len());
     for pair in shared.chunks_exact_mut(2) {
         pair[0] *= LN_ADMITTED as f32;

@@ -1,13 +1,12 @@
 //! Everything of a learned policy but its network: what a trainer steps in thousands of copies and a service once,
 //! through the same code.
 
-use super::action::{Before, PolicyAction, followed, outputs_of};
+use super::action::{Before, PolicyAction, follow, outputs_of};
 use super::features::{FeatureBuilder, SlotClasses};
 use super::guardrails::refusal;
 use super::path::Checked;
-use super::schema::ACTIONS;
 use crate::little_guard::LittleGuard;
-use crate::observation::{Action, Controller, Observation, SharedAction};
+use crate::observation::{Observation, SharedAction};
 
 /// Turns observations into rows for the network and its output rows into actions.
 #[derive(Clone, Debug)]
@@ -19,19 +18,22 @@ pub struct PolicyHead {
     /// Asked at every observation: its answer is part of the row, and when it has to take over it has seen all.
     little_guard: LittleGuard,
     classical: SharedAction,
+    decided: PolicyAction,
 }
 
 impl PolicyHead {
     /// `start_per_s` is the configured start of R, in work units per second.
     #[must_use]
     pub fn new(start_per_s: f64) -> Self {
+        let classical = SharedAction::new(start_per_s, None, 1.0, 1.0);
         Self {
             path: Checked::best(),
             builder: FeatureBuilder::new(start_per_s),
             slots: SlotClasses::new(),
             start_per_s,
             little_guard: LittleGuard::new(start_per_s),
-            classical: SharedAction::new(start_per_s, None, 1.0, 1.0),
+            decided: PolicyAction::new(classical),
+            classical,
         }
     }
 
@@ -45,12 +47,14 @@ impl PolicyHead {
     /// # Panics
     /// `row` does not hold [`super::OBSERVATION`] numbers.
     pub fn features(&mut self, seen: &Observation, row: &mut [f32]) {
-        self.classical = match self.little_guard.decide(seen) {
-            Action::Shared(shared) => shared,
-            Action::PerUser(_) => unreachable!("little-guard shares a total"),
-        };
+        self.little_guard.decide_shared(seen, &mut self.classical);
         self.builder.see(seen);
         self.slots = self.builder.features(seen, &self.classical, row);
+    }
+
+    /// The last decision.
+    pub(super) fn decided(&self) -> &PolicyAction {
+        &self.decided
     }
 
     /// Turns an output row into an action, and remembers it. `seen` is the observation of the last
@@ -58,19 +62,18 @@ impl PolicyHead {
     ///
     /// # Panics
     /// `outputs` does not hold [`ACTIONS`] numbers.
-    pub fn action(&mut self, seen: &Observation, outputs: &[f32]) -> PolicyAction {
+    pub fn action(&mut self, seen: &Observation, outputs: &[f32]) -> &PolicyAction {
         let admitted_per_s = self.builder.has_decided().then(|| self.builder.admitted_per_s());
         let before = Before { start_per_s: self.start_per_s, admitted_per_s };
-        let decided = match refusal(seen, outputs) {
-            None => followed(seen, &self.slots, outputs, before, self.path),
+        let decided = &mut self.decided;
+        match refusal(seen, outputs) {
+            None => follow(seen, &self.slots, outputs, before, self.path, decided),
             Some(guardrail) => {
-                let shared = self.classical;
-                let mut clamped = [0.0; ACTIONS];
-                clamped[..2].copy_from_slice(&outputs_of(seen, &shared));
-                PolicyAction { shared, clamped, guardrail: Some(guardrail) }
+                *decided = PolicyAction { guardrail: Some(guardrail), ..PolicyAction::new(self.classical) };
+                decided.clamped[..2].copy_from_slice(&outputs_of(seen, &self.classical));
             }
-        };
-        self.builder.record(seen.now_ns, [decided.clamped[0], decided.clamped[1]], &decided);
+        }
+        self.builder.record(seen.now_ns, [decided.clamped[0], decided.clamped[1]], decided);
         decided
     }
 }
