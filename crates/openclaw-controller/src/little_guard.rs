@@ -123,20 +123,35 @@ impl LittleGuard {
         Self::with_settings(start_per_s, settings)
     }
 
+    /// Decides, and writes that where the last decision is.
+    pub(crate) fn decide_shared(&mut self, seen: &Observation, shared: &mut SharedAction) {
+        let left = self.trim.left(&self.settings, seen);
+        let by = LittleGuardSettings {
+            wait_goal: self.settings.wait_goal * left,
+            guard: self.settings.guard * left,
+            ..self.settings
+        };
+        self.decide_by(&by, seen, shared);
+        if self.probe.is_due(&self.settings, seen) {
+            let guard_s = (self.settings.probe_guard * seen.base_s).max(0.15 * seen.slo_s);
+            shared.guard_s = shared.guard_s.map(|usual_s| usual_s.min(guard_s));
+            shared.classes.iter_mut().for_each(|class| class.guard_s = None);
+        }
+    }
+
     /// The rule with what is left of its shares of the objective.
-    fn decide_by(&self, by: &LittleGuardSettings, seen: &Observation) -> SharedAction {
+    fn decide_by(&self, by: &LittleGuardSettings, seen: &Observation, shared: &mut SharedAction) {
         let lowest = 0.05 * self.start_per_s;
         let step = by.ln_step(by.wait_s(seen), by.wait_goal_s(seen));
         let admitted_per_s =
             (by.throughput_per_s(seen) * step.exp()).max(lowest).max(0.03 * seen.throughput_peak_per_s);
         let guard_s = by.guard_s(seen.base_s, seen.slo_s, seen.slo_s);
-        let mut shared = SharedAction::new(admitted_per_s, Some(guard_s), by.bucket_s, by.headroom);
+        shared.begin(admitted_per_s, Some(guard_s), by.bucket_s, by.headroom);
         if by.aware {
-            shared.classes = seen.classes.iter().map(|class| by.class(class, seen)).collect();
+            shared.classes.extend(seen.classes.iter().map(|class| by.class(class, seen)));
             let limits = seen.dependencies.iter().map(|calls| by.dependency(calls, seen, lowest));
-            shared.dependencies = limits.collect();
+            shared.dependencies.extend(limits);
         }
-        shared
     }
 }
 
@@ -218,18 +233,9 @@ impl Controller for LittleGuard {
     }
 
     fn decide(&mut self, seen: &Observation) -> Action {
-        let left = self.trim.left(&self.settings, seen);
-        let by = LittleGuardSettings {
-            wait_goal: self.settings.wait_goal * left,
-            guard: self.settings.guard * left,
-            ..self.settings
-        };
-        let mut shared = self.decide_by(&by, seen);
-        if self.probe.is_due(&self.settings, seen) {
-            let guard_s = (self.settings.probe_guard * seen.base_s).max(0.15 * seen.slo_s);
-            shared.guard_s = shared.guard_s.map(|usual_s| usual_s.min(guard_s));
-            shared.classes.iter_mut().for_each(|class| class.guard_s = None);
-        }
+        let mut shared =
+            SharedAction::new(self.start_per_s, None, self.settings.bucket_s, self.settings.headroom);
+        self.decide_shared(seen, &mut shared);
         Action::Shared(shared)
     }
 }

@@ -121,6 +121,14 @@ impl SharedAction {
         let (classes, dependencies) = (PerClass::new(), PerDependency::new());
         Self { admitted_per_s, guard_s, bucket_s, headroom, classes, dependencies }
     }
+
+    /// Becomes [`SharedAction::new`] where it is: an action is half a kilobyte, which a decision need not move.
+    pub(crate) fn begin(&mut self, admitted_per_s: f64, guard_s: Option<f64>, bucket_s: f64, headroom: f64) {
+        (self.admitted_per_s, self.guard_s) = (admitted_per_s, guard_s);
+        (self.bucket_s, self.headroom) = (bucket_s, headroom);
+        self.classes.clear();
+        self.dependencies.clear();
+    }
 }
 
 impl Action {

@@ -14,7 +14,7 @@ use openclaw_benchkit::{Bench, Better, Options, RUNS_MIN, Row, median, ns_per_ca
 use openclaw_controller::policy::{Forward, LAYOUT, Network, OBSERVATION, Path, PolicyHead};
 use openclaw_controller::{Action, Controller, LittleGuard, SharedAction};
 
-use world::{START_PER_S, World};
+use world::{Parts, START_PER_S, World};
 
 /// What a decision may cost.
 const DECISION_NS: f64 = 1_000.0;
@@ -38,9 +38,10 @@ fn main() -> ExitCode {
     bench.finish(&options)
 }
 
-/// A whole decision on a service with four classes and two dependencies that is reported to between decisions.
+/// A whole decision on a service with four classes and two dependencies that is reported to between decisions, and on a
+/// plain one.
 fn decisions(bench: &mut Bench, network: &Network) {
-    let mut world = World::warm(1_000);
+    let mut world = World::warm(1_000, Parts::Many);
     let mut policy = world::policy(network);
     let learned = median_of_runs(|| world.p50_ns(TICKS, &mut policy));
     row(
@@ -51,6 +52,10 @@ fn decisions(bench: &mut Bench, network: &Network) {
         DECISION_NS,
         1.0,
     );
+    let mut plain = World::warm(1_000, Parts::Plain);
+    let mut policy = world::policy(network);
+    let learned = median_of_runs(|| plain.p50_ns(TICKS, &mut policy));
+    row(bench, "decision, learned: one class, no dependency", learned, "budget", DECISION_NS, 1.0);
     let mut classical = LittleGuard::new(START_PER_S);
     let little_guard = median_of_runs(|| world.p50_ns(TICKS, &mut classical));
     row(bench, "decision, little-guard: observe, rule", little_guard, "budget", DECISION_NS, 1.0);
@@ -58,7 +63,7 @@ fn decisions(bench: &mut Bench, network: &Network) {
 
 /// Where the time of a decision goes.
 fn parts(bench: &mut Bench, network: &Network) {
-    let seen = World::warm(1_000).observation();
+    let seen = World::warm(1_000, Parts::Many).observation();
     let mut policy = world::policy(network);
     let mut head = PolicyHead::new(START_PER_S);
     let (mut observation, outputs) = ([0.0; OBSERVATION], vec![0.25; LAYOUT.outputs()]);
@@ -70,7 +75,7 @@ fn parts(bench: &mut Bench, network: &Network) {
     inform(bench, "features, forward pass, guardrails", all, "features alone", features);
     let (actions, features) = paired(
         RUNS_MIN,
-        || ns_per_call(CALLS, |_| head.action(&seen, &outputs)),
+        || ns_per_call(CALLS, |_| head.action(&seen, &outputs).guardrail),
         || {
             let mut head = PolicyHead::new(START_PER_S);
             ns_per_call(CALLS, |_| head.features(&seen, &mut observation))
@@ -82,7 +87,7 @@ fn parts(bench: &mut Bench, network: &Network) {
 fn forward_passes(bench: &mut Bench, network: &Network) {
     let mut head = PolicyHead::new(START_PER_S);
     let mut observation = [0.0; OBSERVATION];
-    head.features(&World::warm(1_000).observation(), &mut observation);
+    head.features(&World::warm(1_000, Parts::Many).observation(), &mut observation);
     let mut output = vec![0.0; network.layout.outputs()];
     for path in Path::available() {
         let Ok(forward) = Forward::new(network).map(|forward| forward.over(path)) else { continue };
@@ -110,8 +115,8 @@ fn forward_passes(bench: &mut Bench, network: &Network) {
 
 /// The share of a tick that depends on the number of users.
 fn water_level(bench: &mut Bench) {
-    let mut few = World::warm(1_000);
-    let mut many = World::warm(1_000_000);
+    let mut few = World::warm(1_000, Parts::Many);
+    let mut many = World::warm(1_000_000, Parts::Many);
     let action = Action::Shared(SharedAction::new(300.0, Some(0.1), 1.5, 2.9));
     let (observation_few, observation_many) = (few.observation(), many.observation());
     let (many_ns, few_ns) = paired(

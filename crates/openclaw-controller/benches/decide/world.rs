@@ -17,7 +17,17 @@ const TICK_NS: u64 = 100_000_000;
 const ATTEMPTS: usize = 100;
 const DEPENDENCIES: [&str; 2] = ["moderation", "search"];
 
+/// What a service is made of.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Parts {
+    /// Four classes of users, and two dependencies.
+    Many,
+    /// Nobody tells a context, and nothing is called.
+    Plain,
+}
+
 pub(crate) struct World {
+    parts: Parts,
     control: ControlLoop,
     collector: CollectorInfo,
     users: Vec<UserCounts>,
@@ -30,13 +40,14 @@ pub(crate) struct World {
 
 impl World {
     /// A service that so many users have used for some seconds.
-    pub(crate) fn warm(users: usize) -> Self {
+    pub(crate) fn warm(users: usize, parts: Parts) -> Self {
         let settings = LoopSettings { users_max: users, start_per_s: START_PER_S, ..LoopSettings::default() };
         let user = |index: usize| {
             let id = UserId::new(&format!("user-{index}")).expect("a short id is one");
-            UserCounts { context: context(index), ..UserCounts::new(id, 0, 0) }
+            UserCounts { context: context(index, parts), ..UserCounts::new(id, 0, 0) }
         };
         let mut world = Self {
+            parts,
             control: ControlLoop::new(settings, Box::new(LittleGuard::new(START_PER_S)), 0),
             collector: CollectorInfo { id: "c".into(), service: "s".into(), epoch: 1 },
             users: (0..users).map(user).collect(),
@@ -111,31 +122,39 @@ impl World {
             in_flight: 12,
             totals: self.totals,
             users: &users,
-            dependencies: &DEPENDENCIES.iter().map(gauge).collect::<Vec<_>>(),
+            dependencies: &self.dependencies().iter().map(gauge).collect::<Vec<_>>(),
             round_trip_s: Some(0.001),
         };
         assert!(self.control.report(&report, self.now_ns), "one collector is not too many");
         for index in 0..ATTEMPTS.min(attempts) {
-            self.control.observe_event(&event(index));
+            self.control.observe_event(&self.event(index));
         }
+    }
+
+    fn dependencies(&self) -> &'static [&'static str] {
+        if self.parts == Parts::Many { &DEPENDENCIES } else { &[] }
+    }
+
+    fn event(&self, index: usize) -> RatingEvent {
+        let id = UserId::new(&format!("user-{index}")).expect("a short id is one");
+        let mut event = RatingEvent::new(id, ItemId::new("item").expect("a short id is one"), 5.0, 0);
+        event.latency_ms = Some(10.0 + (index * 37 % 100) as f64);
+        event.work_ms = Some(5.0 * (1 + index % 4) as f64);
+        event.context = context(index, self.parts);
+        let calls = self.dependencies().iter().map(|name| (Arc::from(*name), 4.0 + (index % 7) as f64));
+        event.dependency_ms = Some(calls.collect::<BTreeMap<_, _>>());
+        event
     }
 }
 
-/// The circumstances of a user or an event: four classes.
-fn context(index: usize) -> Context {
-    let Some(kind) = ["mobile", "tablet", "desktop"].get(index % 4) else { return Context::default() };
-    Context { device_type: Some(Arc::from(*kind)), ..Context::default() }
-}
-
-fn event(index: usize) -> RatingEvent {
-    let id = UserId::new(&format!("user-{index}")).expect("a short id is one");
-    let mut event = RatingEvent::new(id, ItemId::new("item").expect("a short id is one"), 5.0, 0);
-    event.latency_ms = Some(10.0 + (index * 37 % 100) as f64);
-    event.work_ms = Some(5.0 * (1 + index % 4) as f64);
-    event.context = context(index);
-    let calls = DEPENDENCIES.iter().map(|name| (Arc::from(*name), 4.0 + (index % 7) as f64));
-    event.dependency_ms = Some(calls.collect::<BTreeMap<_, _>>());
-    event
+/// The circumstances of a user or an event.
+fn context(index: usize, parts: Parts) -> Context {
+    match ["mobile", "tablet", "desktop"].get(index % 4) {
+        Some(kind) if parts == Parts::Many => {
+            Context { device_type: Some(Arc::from(*kind)), ..Context::default() }
+        }
+        _ => Context::default(),
+    }
 }
 
 /// The network of the shipped policy. One made up would do for the arithmetic, but which of its units are 0 for a given

@@ -6,7 +6,7 @@
 //! dependency needs follows from arithmetic that little-guard has right, so there the outputs do correct it: a policy
 //! that had to find that out by itself scored a point less where conditions combine.
 
-use super::elementary::{exp_each, ln};
+use super::elementary::{TOGETHER, exp_each, ln};
 use super::features::SlotClasses;
 use super::guardrails::{self, Guardrail};
 use super::path::Checked;
@@ -51,6 +51,13 @@ pub struct PolicyAction {
     pub guardrail: Option<Guardrail>,
 }
 
+impl PolicyAction {
+    /// Nothing decided by the network yet.
+    pub(super) fn new(shared: SharedAction) -> Self {
+        Self { shared, clamped: [0.0; ACTIONS], guardrail: None }
+    }
+}
+
 /// What the rails need to know beside the observation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Before {
@@ -62,26 +69,26 @@ pub(super) struct Before {
     pub(super) floor: f64,
 }
 
-/// Turns an output row into an action behind the guardrails. `classical` is what little-guard would do, `slots` says
-/// which class has which slot.
+/// Turns an output row into an action behind the guardrails, and writes that where the last one is. `classical` is what
+/// little-guard would do, `slots` says which class has which slot.
 ///
 /// # Panics
 /// `outputs` does not hold [`ACTIONS`] numbers.
-#[must_use]
-pub(super) fn followed(
+pub(super) fn follow(
     seen: &Observation,
     classical: &SharedAction,
     slots: &SlotClasses,
     outputs: &[f32],
     before: Before,
     path: Checked,
-) -> PolicyAction {
-    let mut clamped = [0.0; ACTIONS];
+    decided: &mut PolicyAction,
+) {
     assert_eq!(outputs.len(), ACTIONS, "numbers in an output row");
+    let PolicyAction { shared: action, clamped, guardrail } = decided;
     for (clamped, output) in clamped.iter_mut().zip(outputs) {
         *clamped = output.clamp(-1.0, 1.0);
     }
-    let factors = factors(&clamped, path);
+    let factors = factors(clamped, path);
     let (of_shared, of_classes) = factors.split_at(SHARED_ACTIONS.len());
     let (shared, of_slots) = clamped.split_at_mut(SHARED_ACTIONS.len());
     let wanted =
@@ -91,7 +98,8 @@ pub(super) fn followed(
     let wanted_guard = 0.15 * seen.slo_s * f64::from(of_shared[1]);
     let (guard, guard_rail) =
         guardrails::guard_s(wanted_guard, before.floor * classical_guard, seen.base_s, seen.slo_s);
-    let mut action = SharedAction::new(admitted, Some(guard), BUCKET_S, HEADROOM);
+    action.begin(admitted, Some(guard), BUCKET_S, HEADROOM);
+    *guardrail = total_rail.max(guard_rail);
 
     let of_dependencies = shared[2..].chunks_exact_mut(2).zip(of_shared[2..].chunks_exact(2));
     for (place, (outputs, factors)) in of_dependencies.enumerate().take(DEPENDENCY_PLACES) {
@@ -126,7 +134,6 @@ pub(super) fn followed(
             }
         }
     }
-    PolicyAction { shared: action, clamped, guardrail: total_rail.max(guard_rail) }
 }
 
 /// The outputs for R and W that would have led to an action that somebody else took.
@@ -147,8 +154,9 @@ fn middle_per_s(slow_per_s: f64, peak_per_s: f64) -> f64 {
 /// What each output multiplies: R of the middle, a guard time of .15 SLO, little-guard's limit and guard time of a
 /// dependency, a class's level and guard time. All at once, because an exponential alone is a chain of operations of
 /// which each waits for the one before.
-fn factors(outputs: &[f32; ACTIONS], path: Checked) -> [f32; ACTIONS] {
-    let mut factors = *outputs;
+fn factors(outputs: &[f32; ACTIONS], path: Checked) -> [f32; ACTIONS.next_multiple_of(TOGETHER)] {
+    let mut factors = [0.0; ACTIONS.next_multiple_of(TOGETHER)];
+    factors[..ACTIONS].copy_from_slice(outputs);
     let (shared, classes) = factors.split_at_mut(SHARED_ACTIONS.len());
     shared[0] *= LN_ADMITTED as f32;
     shared[1] = HALF_LN_6 * (shared[1] + 1.0);

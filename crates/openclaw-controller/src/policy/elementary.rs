@@ -103,6 +103,9 @@ fn each_avx2<const EXP: bool>(numbers: &mut [f32]) {
     each_inline::<EXP>(numbers);
 }
 
+/// Numbers that are taken together; callers fill up to whole ones, because what is left over is taken one by one.
+pub(super) const TOGETHER: usize = 16;
+
 #[inline(always)]
 fn each_inline<const EXP: bool>(numbers: &mut [f32]) {
     for number in numbers {

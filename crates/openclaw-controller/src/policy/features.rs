@@ -12,7 +12,7 @@
 use tinyvec::ArrayVec;
 
 use super::action::PolicyAction;
-use super::elementary::{ln, ln_each};
+use super::elementary::{TOGETHER, ln_each};
 use super::long_view::LongView;
 use super::path::Checked;
 use super::schema::{CLASS_FEATURES, DEPENDENCY_PLACES, LOGARITHMS, OBSERVATION, SHARED_FEATURES, SLOTS};
@@ -23,6 +23,10 @@ use crate::parts::{CLASSES_MAX, ClassSeen, DependencySeen};
 const LN_MAX: f32 = 5.0;
 /// e to the power of [`LN_MAX`].
 const RATIO_MAX: f64 = 148.413_159_102_576_6;
+/// Where the logarithms are that are not in the beginning of the row, and how many there are in all, in whole registers.
+const LN_SAMPLES: usize = LOGARITHMS;
+const LN_COSTS: usize = LN_SAMPLES + 1;
+const LOGARITHMS_TAKEN: usize = (LN_COSTS + SLOTS).next_multiple_of(TOGETHER);
 /// Decisions looked back at for R of 500 ms ago; at the usual ten a second they reach three times as far.
 const HISTORY: usize = 16;
 const LOOK_BACK_NS: u64 = 500_000_000;
@@ -96,30 +100,47 @@ impl FeatureBuilder {
         assert_eq!(row.len(), OBSERVATION, "numbers in an observation row");
         let (shared, slots) = row.split_at_mut(SHARED_FEATURES.len());
         let (logarithms, others) = shared.split_at_mut(LOGARITHMS);
-        let (service, dependencies) = logarithms.split_at_mut(LOGARITHMS - 5 * DEPENDENCY_PLACES);
-        service.copy_from_slice(&self.service_ratios(seen, classical));
-        for (place, row) in dependencies.chunks_exact_mut(5).enumerate() {
-            let ratios =
-                |dependency| dependency_ratios(dependency, self.dependencies_per_s[place], seen.slo_s);
-            row.copy_from_slice(&seen.dependencies.get(place).map_or([1.0; 5], ratios));
-        }
-        ln_each(logarithms, self.path);
-        for logarithm in logarithms {
-            *logarithm = logarithm.clamp(-LN_MAX, LN_MAX);
+        let classes = busiest(&seen.classes);
+        let taken = self.logarithms(seen, classical, &classes);
+        for (logarithm, taken) in logarithms.iter_mut().zip(&taken) {
+            *logarithm = clipped(*taken);
         }
         let (service, dependencies) = others.split_at_mut(others.len() - 2 * DEPENDENCY_PLACES);
-        service.copy_from_slice(&self.service(seen, classical));
+        service.copy_from_slice(&self.service(seen, classical, taken[LN_SAMPLES]));
         for (place, row) in dependencies.chunks_exact_mut(2).enumerate() {
             row.copy_from_slice(&seen.dependencies.get(place).map_or([0.0; 2], |dependency| {
                 [1.0, change(dependency.in_flight_change, dependency.throughput_fast_per_s)]
             }));
         }
-        let classes = busiest(&seen.classes);
         for (slot, row) in slots.chunks_exact_mut(CLASS_FEATURES.len()).enumerate() {
             let class = classes.get(slot).map(|class| &seen.classes[*class]);
-            row.copy_from_slice(&class.map_or([0.0; 7], |class| class_row(class, seen.slo_s)));
+            let ln_cost = clipped(taken[LN_COSTS + slot]);
+            row.copy_from_slice(&class.map_or([0.0; 7], |class| class_row(class, ln_cost, seen.slo_s)));
         }
         classes
+    }
+
+    /// Every logarithm that the row needs, taken at once: those that begin the row, that of the samples, and those of the
+    /// costs of the classes in the slots.
+    fn logarithms(
+        &self,
+        seen: &Observation,
+        classical: &SharedAction,
+        classes: &SlotClasses,
+    ) -> [f32; LOGARITHMS_TAKEN] {
+        let mut numbers = [1.0; LOGARITHMS_TAKEN];
+        let (service, dependencies) = numbers[..LOGARITHMS].split_at_mut(LOGARITHMS - 5 * DEPENDENCY_PLACES);
+        service.copy_from_slice(&self.service_ratios(seen, classical));
+        let places = dependencies.chunks_exact_mut(5).zip(&self.dependencies_per_s);
+        for ((row, admitted_per_s), dependency) in places.zip(&seen.dependencies) {
+            row.copy_from_slice(&dependency_ratios(dependency, *admitted_per_s, seen.slo_s));
+        }
+        numbers[LN_SAMPLES] = 1.0 + seen.samples as f32;
+        for (cost, class) in numbers[LN_COSTS..].iter_mut().zip(classes) {
+            *cost = ratio(seen.classes[*class].cost, 1.0);
+        }
+        ln_each(&mut numbers, self.path);
+        numbers
     }
 
     fn service_ratios(&self, seen: &Observation, classical: &SharedAction) -> [f32; 18] {
@@ -149,7 +170,7 @@ impl FeatureBuilder {
         ]
     }
 
-    fn service(&self, seen: &Observation, classical: &SharedAction) -> [f32; 19] {
+    fn service(&self, seen: &Observation, classical: &SharedAction, ln_samples: f32) -> [f32; 19] {
         let (slo, fast) = (seen.slo_s, seen.throughput_fast_per_s);
         let [last, second, third] = self.outputs;
         [
@@ -158,7 +179,7 @@ impl FeatureBuilder {
             change(seen.in_flight_change, fast),
             bounded(1.0 - seen.accepted_fast_per_s / seen.demand_fast_per_s, 0.0, 1.0),
             bounded(seen.failed_fast_per_s / (fast + seen.failed_fast_per_s), 0.0, 1.0),
-            ln(1.0 + seen.samples as f32),
+            ln_samples,
             last[0],
             last[1],
             second[0],
@@ -195,12 +216,12 @@ fn busiest(classes: &[ClassSeen]) -> SlotClasses {
     active.into_iter().take(SLOTS).collect()
 }
 
-fn class_row(class: &ClassSeen, slo_s: f64) -> [f32; 7] {
+fn class_row(class: &ClassSeen, ln_cost: f32, slo_s: f64) -> [f32; 7] {
     let calls = |place: usize| class.call_shares.get(place).map_or(0.0, |share| bounded(*share, 0.0, 1.0));
     [
         1.0,
         bounded(class.demand_share, 0.0, 1.0),
-        ln(ratio(class.cost, 1.0)).clamp(-LN_MAX, LN_MAX),
+        ln_cost,
         bounded(class.network_delay_s / slo_s, 0.0, 2.0),
         bounded(class.late_fraction, 0.0, 1.0),
         calls(0),
@@ -219,6 +240,11 @@ fn dependency_ratios(dependency: &DependencySeen, admitted_per_s: f64, slo_s: f6
         // Not limited yet: as much as it takes.
         if admitted_per_s > 0.0 && admitted_per_s.is_finite() { ratio(admitted_per_s, slow) } else { 1.0 },
     ]
+}
+
+/// A logarithm within its bounds.
+fn clipped(logarithm: f32) -> f32 {
+    logarithm.clamp(-LN_MAX, LN_MAX)
 }
 
 /// a / b, clipped; 1 where that is not a number, as for 0 over 0.

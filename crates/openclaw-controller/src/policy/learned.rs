@@ -20,7 +20,7 @@ pub struct LearnedPolicy {
     row: [f32; OBSERVATION],
     /// What the network gave.
     raw: Vec<f32>,
-    decided: Option<PolicyAction>,
+    has_decided: bool,
 }
 
 /// The last decision of a learned policy.
@@ -55,7 +55,7 @@ impl LearnedPolicy {
             forward,
             output,
             row: [0.0; OBSERVATION],
-            decided: None,
+            has_decided: false,
         })
     }
 
@@ -68,20 +68,20 @@ impl LearnedPolicy {
     /// Whether the last decision was little-guard's, because the policy's could not be followed.
     #[must_use]
     pub fn fell_back(&self) -> bool {
-        self.decided.is_some_and(|decided| decided.guardrail.is_some_and(Guardrail::is_fallback))
+        self.last().is_some_and(|last| last.action.guardrail.is_some_and(Guardrail::is_fallback))
     }
 
     /// Forgets everything but what was learned.
     pub fn reset(&mut self) {
         self.head.reset();
-        self.decided = None;
+        self.has_decided = false;
     }
 
     /// The last decision, where one was made.
     #[must_use]
     pub fn last(&self) -> Option<LastDecision<'_>> {
-        let action = self.decided.as_ref()?;
-        Some(LastDecision { features: &self.row, raw: &self.raw, action })
+        let last = LastDecision { features: &self.row, raw: &self.raw, action: self.head.decided() };
+        self.has_decided.then_some(last)
     }
 }
 
@@ -103,9 +103,8 @@ impl Controller for LearnedPolicy {
         self.forward.run(&self.row, &mut self.scratch, &mut self.raw);
         let mut outputs = [0.0; ACTIONS];
         self.output.actions(&self.raw, &mut outputs);
-        let decided = self.head.action(seen, &outputs);
-        self.decided = Some(decided);
-        Action::Shared(decided.shared)
+        self.has_decided = true;
+        Action::Shared(self.head.action(seen, &outputs).shared)
     }
 }
 

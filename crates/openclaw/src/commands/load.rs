@@ -103,14 +103,35 @@ fn summary(done: &LoadReport) -> String {
     text
 }
 
-/// Finds out whether `path` can be written before minutes are spent on what should go there.
+/// Finds out whether `path` can be written before minutes are spent on what should go there. Whoever is interrupted
+/// meanwhile finds no empty file in its place, which a later run would take for what was written.
 pub(crate) fn check_writable(path: &Path) -> Result<()> {
-    let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
-    opened.map(drop).with_context(|| format!("{} cannot be written", path.display()))
+    let was_there = path.exists();
+    let unwritable = || format!("{} cannot be written", path.display());
+    std::fs::OpenOptions::new().append(true).create(true).open(path).with_context(unwritable)?;
+    if was_there { Ok(()) } else { std::fs::remove_file(path).with_context(unwritable) }
 }
 
 /// Writes `value` to `path` as JSON.
 pub(crate) fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<()> {
     let text = serde_json::to_string(value).context("writing JSON")?;
     std::fs::write(path, text + "\n").with_context(|| format!("{} cannot be written", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_whether_a_file_can_be_written_leaves_none_and_changes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, old) = (folder.path().join("new"), folder.path().join("old"));
+        std::fs::write(&old, "kept").unwrap();
+        check_writable(&new).unwrap();
+        check_writable(&old).unwrap();
+        assert!(!new.exists());
+        assert_eq!(std::fs::read_to_string(&old).unwrap(), "kept");
+        let refused = check_writable(&old.join("below")).unwrap_err().to_string();
+        assert!(refused.ends_with("old/below cannot be written"), "{refused}");
+    }
 }

@@ -21,11 +21,10 @@ pub(super) fn read(path: &Path, keys: &[Key], errors: &mut ConfigErrors) -> Vec<
     match read_text(path) {
         Ok(text) => parse(&path.display().to_string(), &text, keys, errors),
         Err(reason) => {
+            let is_missing = !path.exists();
             let path = path.display();
-            errors.add_keyless(
-                None,
-                format!("{path} {reason}; `openclaw config init {path}` writes a starter file"),
-            );
+            let hint = format!("; `openclaw config init {path}` writes a starter file");
+            errors.add_keyless(None, format!("{path} {reason}{}", if is_missing { &hint } else { "" }));
             Vec::new()
         }
     }

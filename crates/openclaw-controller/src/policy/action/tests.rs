@@ -21,6 +21,22 @@ fn slots(classes: &[usize]) -> SlotClasses {
     classes.iter().copied().collect()
 }
 
+/// What comes of an output row, written over another action.
+fn followed(
+    seen: &Observation,
+    classical: &SharedAction,
+    slots: &SlotClasses,
+    outputs: &[f32],
+    before: Before,
+    path: Checked,
+) -> PolicyAction {
+    let mut decided = PolicyAction::new(SharedAction::new(1.0, None, 1.0, 1.0));
+    decided.shared.classes.resize(5, ClassAction { level: 9.0, guard_s: Some(9.0) });
+    decided.shared.dependencies.resize(3, DependencyAction { admitted_per_s: 9.0, guard_s: Some(9.0) });
+    follow(seen, classical, slots, outputs, before, path, &mut decided);
+    decided
+}
+
 /// Three classes and one dependency.
 fn parted() -> Observation {
     let mut seen = observation();
