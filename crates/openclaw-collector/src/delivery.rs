@@ -189,7 +189,10 @@ fn accepted<'a>(url: &Uri, answer: &'a Response<Bytes>) -> Result<&'a [u8], Deli
     }
     // A character has at most four bytes: the rest of a long answer need not even be looked at.
     let beginning = &body[..body.len().min(4 * SHOWN_CHARS_MAX)];
-    let detail = shown(&String::from_utf8_lossy(beginning));
+    let detail = match shown(&String::from_utf8_lossy(beginning)) {
+        empty if empty.trim().is_empty() => "no reason given".to_owned(),
+        detail => detail,
+    };
     let retry_after = retry_after(answer);
     Err(DeliveryError::Refused { url: url.to_string(), status: status.as_u16(), detail, retry_after })
 }
@@ -221,4 +224,18 @@ fn unreadable(url: &Uri, reason: &dyn std::fmt::Display) -> DeliveryError {
 /// The beginning of a text that the edge wrote, or that quotes it.
 pub(crate) fn shown(text: &str) -> String {
     text.chars().take(SHOWN_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_without_a_reason_is_told_as_one() {
+        let url = Uri::from_static("http://edge/api/v1/events");
+        for (body, told) in [("", "answered 404: no reason given"), ("not here", "answered 404: not here")] {
+            let answer = Response::builder().status(404).body(Bytes::from(body)).unwrap();
+            assert!(accepted(&url, &answer).unwrap_err().to_string().ends_with(told));
+        }
+    }
 }

@@ -3,9 +3,8 @@
 //! One array for each quantity and not one structure for each class: a tick does the same to all classes, and so does it
 //! to several at once.
 
-use crate::filter::{RateFilters, new_share};
+use crate::filter::{RateFilters, Shares};
 use crate::parts::CLASSES_MAX;
-use crate::signals::{FAST_S, SLOW_S};
 
 /// One number for each class.
 type Each = [f64; CLASSES_MAX];
@@ -46,11 +45,11 @@ impl ClassFlows {
         self.completed[class] += 1.0;
     }
 
-    /// Closes a tick of `interval_s` seconds, in which only the first `known` classes can have done anything.
-    pub(crate) fn turn(&mut self, interval_s: f64, known: usize) {
+    /// Closes a tick, in which only the first `known` classes can have done anything.
+    pub(crate) fn turn(&mut self, shares: &Shares, known: usize) {
         let [offered, accepted, completed] =
             [&mut self.offered, &mut self.accepted, &mut self.completed].map(std::mem::take);
-        let (fast, slow) = (new_share(interval_s, FAST_S), new_share(interval_s, SLOW_S));
+        let Shares { interval_s, fast, slow } = *shares;
         if interval_s > 0.0 {
             let [offered, accepted, completed] =
                 [offered, accepted, completed].map(|counts| counts.map(|count| count / interval_s));

@@ -9,6 +9,7 @@ use openclaw_protocol::{Context, Outcome, RatingEvent};
 use crate::class_cost::{ClassCost, Left};
 use crate::class_flows::ClassFlows;
 use crate::dependencies::Dependencies;
+use crate::filter::Shares;
 use crate::parts::{CLASSES_MAX, ClassSeen, PerClass, PerDependency};
 
 /// A class unused for this long may give its number up.
@@ -139,9 +140,10 @@ impl Classes {
         }
     }
 
-    /// Closes a tick of `interval_s` seconds.
-    pub(crate) fn turn(&mut self, interval_s: f64) {
-        self.flows.turn(interval_s, self.known.len());
+    /// Closes a tick.
+    pub(crate) fn turn(&mut self, shares: &Shares) {
+        let interval_s = shares.interval_s;
+        self.flows.turn(shares, self.known.len());
         if self.known.len() > 1 {
             // Latencies compare where they waited in the same queue: within the tick.
             let reference = self.reference();

@@ -14,13 +14,14 @@ use crate::bounds::Bounds;
 use crate::classes::Classes;
 use crate::dependencies::Dependencies;
 use crate::division::{Level, Needs, Shared};
+use crate::filter::{Shares, left_after};
 use crate::gate::{GateTimes, is_caller};
 use crate::little_guard::LittleGuard;
 use crate::observation::{Action, Controller, Observation};
 use crate::overrides::{Overrides, settle};
 use crate::parts::{CLASSES_MAX, PerClass, PerDependency};
 use crate::policy::LearnedPolicy;
-use crate::signals::Signals;
+use crate::signals::{PEAK_S, Signals};
 use crate::sources::{Advance, DIRECT, News, Sources};
 use crate::users::{Added, Counted, Users};
 
@@ -315,11 +316,12 @@ impl ControlLoop {
     pub fn observe(&mut self, now_ns: u64) -> Option<&Observation> {
         let interval_s = now_ns.saturating_sub(self.ticked_ns) as f64 / NS_PER_S;
         self.ticked_ns = now_ns;
-        self.sources.tick(interval_s, self.settings.ttl_ns, now_ns);
+        let (shares, peak_left) = (Shares::of(interval_s), left_after(interval_s, PEAK_S));
+        self.sources.tick(&shares, self.settings.ttl_ns, now_ns);
         self.users.sweep(now_ns);
 
-        self.classes.turn(interval_s);
-        let dependencies = self.dependencies.turn(self.settings.ttl_ns, now_ns);
+        self.classes.turn(&shares);
+        let dependencies = self.dependencies.turn(self.settings.ttl_ns, peak_left, now_ns);
         let calls_s = dependencies.iter().map(|dependency| dependency.base_s).collect();
         let (costs, unloaded_s) = (self.classes.mean_costs(), self.classes.unloaded_s(&calls_s));
         let (flows, underway) = (self.sources.flows(), self.sources.underway());
@@ -327,6 +329,7 @@ impl ControlLoop {
         if !self.signals.observe(seen, flows, underway, &costs, unloaded_s, now_ns) {
             return None;
         }
+        self.signals.see_peak(seen, peak_left);
         seen.feedback_age_s = self.sources.feedback_age_s(now_ns);
         self.classes.see(&mut seen.classes, dependencies.len());
         seen.dependencies = dependencies;

@@ -8,7 +8,7 @@ use openclaw_protocol::DependencyGauge;
 use crate::filter::{FadingMax, LowestOf, RateFilter};
 use crate::latency::LatencyWindow;
 use crate::parts::{DEPENDENCIES_MAX, DependencySeen, PerDependency};
-use crate::signals::{FAST_S, InFlight, PEAK_S, SLOW_S, fast_ticks};
+use crate::signals::{FAST_S, InFlight, SLOW_S, fast_ticks};
 use crate::users::SourceId;
 
 /// A dependency of which no gauge came for this long gives its number up.
@@ -113,7 +113,7 @@ impl Dependencies {
             name: name.to_owned(),
             seen_ns: now_ns,
             parts: Vec::new(),
-            peak: FadingMax::new(PEAK_S),
+            peak: FadingMax::default(),
             in_flight: InFlight::new(self.ticks_per_s),
             call_times: LatencyWindow::new(self.ticks_per_s, fast_ticks(self.ticks_per_s), f64::INFINITY),
             base_s: LowestOf::default(),
@@ -135,26 +135,27 @@ impl Dependencies {
         }
     }
 
-    /// Closes a tick: forgets collectors that were silent for `ttl_ns`, and tells what a controller sees.
-    pub(crate) fn turn(&mut self, ttl_ns: u64, now_ns: u64) -> PerDependency<DependencySeen> {
+    /// Closes a tick, after which `peak_left` is left of the highest throughput: forgets collectors that were silent for
+    /// `ttl_ns`, and tells what a controller sees.
+    pub(crate) fn turn(&mut self, ttl_ns: u64, peak_left: f64, now_ns: u64) -> PerDependency<DependencySeen> {
         self.turns += 1;
         let second_ends = self.turns.is_multiple_of(self.ticks_per_s);
         self.known
             .iter_mut()
             .map(|dependency| {
                 dependency.parts.retain(|part| now_ns.saturating_sub(part.seen_ns) <= ttl_ns);
-                dependency.turn(second_ends, now_ns)
+                dependency.turn(second_ends, peak_left)
             })
             .collect()
     }
 }
 
 impl Dependency {
-    fn turn(&mut self, second_ends: bool, now_ns: u64) -> DependencySeen {
+    fn turn(&mut self, second_ends: bool, peak_left: f64) -> DependencySeen {
         let in_flight: f64 = self.parts.iter().map(|part| f64::from(part.in_flight)).sum();
         let fast: f64 = self.parts.iter().map(|part| part.fast.per_s()).sum();
         let slow: f64 = self.parts.iter().map(|part| part.slow.per_s()).sum();
-        self.peak.add(slow, now_ns);
+        self.peak.add(slow, peak_left);
         // Over 200 ms: a queue that comes and goes is gone for that long now and then, hardly ever for a second.
         if let Some(median_s) = self.call_times.recent_median_s(MEDIAN_OF) {
             self.base_s.add(median_s);

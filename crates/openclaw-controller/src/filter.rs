@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use crate::signals::{FAST_S, SLOW_S};
+
 /// Seconds that [`LowestOf`] looks back.
 const LOWEST_OF_S: usize = 30;
 
@@ -92,27 +94,34 @@ pub(crate) fn left_after(interval_s: f64, tau_s: f64) -> f64 {
     (-interval_s / tau_s).exp()
 }
 
-/// A maximum that fades with the time constant `tau_s`.
+/// What a tick counts in the filters: computed once, for all that meet it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FadingMax {
-    tau_s: f64,
-    value: f64,
-    at_ns: u64,
+pub(crate) struct Shares {
+    /// How long the tick was.
+    pub(crate) interval_s: f64,
+    /// Its [`new_share`] at [`FAST_S`] and [`SLOW_S`].
+    pub(crate) fast: f64,
+    pub(crate) slow: f64,
 }
 
-impl FadingMax {
-    pub(crate) fn new(tau_s: f64) -> Self {
-        Self { tau_s, value: 0.0, at_ns: 0 }
+impl Shares {
+    pub(crate) fn of(interval_s: f64) -> Self {
+        Self { interval_s, fast: new_share(interval_s, FAST_S), slow: new_share(interval_s, SLOW_S) }
     }
+}
 
-    pub(crate) fn add(&mut self, value: f64, now_ns: u64) {
-        let elapsed_s = now_ns.saturating_sub(self.at_ns) as f64 / crate::NS_PER_S;
-        self.value = (self.value * (-elapsed_s / self.tau_s).exp()).max(value);
-        self.at_ns = self.at_ns.max(now_ns);
+/// A maximum that fades.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FadingMax(f64);
+
+impl FadingMax {
+    /// Takes the value of a tick, after which [`left_after`] of what was before is left.
+    pub(crate) fn add(&mut self, value: f64, left: f64) {
+        self.0 = (self.0 * left).max(value);
     }
 
     pub(crate) fn value(&self) -> f64 {
-        self.value
+        self.0
     }
 }
 
@@ -308,11 +317,11 @@ mod tests {
 
     #[test]
     fn a_fading_maximum_keeps_the_peak_and_forgets_it_slowly() {
-        let mut max = FadingMax::new(30.0);
-        max.add(100.0, 0);
-        max.add(10.0, 30_000_000_000);
+        let mut max = FadingMax::default();
+        max.add(100.0, left_after(0.0, 30.0));
+        max.add(10.0, left_after(30.0, 30.0));
         assert!((max.value() - 100.0 / std::f64::consts::E).abs() < 1e-9);
-        max.add(90.0, 30_000_000_000);
+        max.add(90.0, left_after(0.0, 30.0));
         assert_eq!(max.value(), 90.0);
     }
 }

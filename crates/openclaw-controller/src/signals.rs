@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use openclaw_protocol::Totals;
 
 use crate::classes::MeanCosts;
-use crate::filter::{FadingMax, LowestOf, RateFilter, new_share};
+use crate::filter::{FadingMax, LowestOf, RateFilter, Shares};
 use crate::latency::{LatencyWindow, Tail};
 use crate::observation::Observation;
 
@@ -54,12 +54,17 @@ impl Flow {
     /// While the service stands still its throughput is left as it was: a pause says nothing of how fast it works, and
     /// feedback that comes late would have fewer admitted when the pause is long over.
     pub fn advance(&mut self, totals: Totals, interval_s: f64) -> u64 {
+        self.advance_by(totals, &Shares::of(interval_s))
+    }
+
+    /// [`Flow::advance`] where the interval's shares are known.
+    pub(crate) fn advance_by(&mut self, totals: Totals, shares: &Shares) -> u64 {
         let since = |now: u64, then: u64| now.saturating_sub(then) as f64;
         let completed = since(totals.completed, self.totals.completed);
         let accepted = since(totals.accepted, self.totals.accepted);
         let attempts = totals.attempts.saturating_sub(self.totals.attempts);
         let failed = since(totals.failed, self.totals.failed);
-        let (fast, slow) = (new_share(interval_s, FAST_S), new_share(interval_s, SLOW_S));
+        let Shares { interval_s, fast, slow } = *shares;
         let moves = completed > 0.0 || totals.accepted <= totals.completed.saturating_add(totals.failed);
         self.standstill_s = if moves { 0.0 } else { self.standstill_s + interval_s };
         let missing = self.throughput_fast.per_s() * interval_s > MISSING;
@@ -150,7 +155,7 @@ impl Signals {
             latencies: LatencyWindow::new(ticks_per_s, fast_ticks(ticks_per_s), slo_s),
             ticks_per_s,
             tick: 0,
-            peak: FadingMax::new(PEAK_S),
+            peak: FadingMax::default(),
             in_flight: InFlight::new(ticks_per_s),
             idle_ns: 0,
             medians_s: LowestOf::default(),
@@ -218,9 +223,13 @@ impl Signals {
         seen.demand_fast_per_s = demand_fast * costs.offered_fast;
         seen.demand_slow_per_s = demand_slow * costs.offered_slow;
         seen.failed_fast_per_s = failed_fast * costs.accepted_fast;
-        self.peak.add(seen.throughput_slow_per_s, now_ns);
-        seen.throughput_peak_per_s = self.peak.value();
         true
+    }
+
+    /// Writes the highest throughput, of which so much is left after the tick.
+    pub(crate) fn see_peak(&mut self, seen: &mut Observation, left: f64) {
+        self.peak.add(seen.throughput_slow_per_s, left);
+        seen.throughput_peak_per_s = self.peak.value();
     }
 
     /// The base is the lowest median of the last 30 seconds; a second without samples says nothing, and after

@@ -8,6 +8,7 @@ use openclaw_protocol::{Outcome, Totals};
 
 use crate::NS_PER_S;
 use crate::control_loop::Report;
+use crate::filter::Shares;
 use crate::signals::{Flow, Underway};
 use crate::users::SourceId;
 
@@ -134,10 +135,10 @@ impl Sources {
         }
     }
 
-    /// Closes a tick of `interval_s` seconds: counts what came without an envelope, and forgets collectors that
+    /// Closes a tick: counts what came without an envelope, and forgets collectors that
     /// were silent for `ttl_ns`.
-    pub(crate) fn tick(&mut self, interval_s: f64, ttl_ns: u64, now_ns: u64) {
-        self.direct.flow.advance(self.direct_totals, interval_s);
+    pub(crate) fn tick(&mut self, shares: &Shares, ttl_ns: u64, now_ns: u64) {
+        self.direct.flow.advance_by(self.direct_totals, shares);
         self.by_name.retain(|_, source| now_ns.saturating_sub(source.seen_ns) <= ttl_ns);
     }
 

@@ -28,7 +28,6 @@ const FORGOTTEN_PER_S: f64 = 1e-3;
 struct User {
     class: usize,
     mark: Mark,
-    seen_ns: u64,
     parts: Vec<Part>,
 }
 
@@ -82,6 +81,8 @@ pub(crate) struct Ask {
 #[derive(Clone, Debug)]
 pub(crate) struct Users {
     table: IndexMap<UserId, User>,
+    /// When each was last seen, by its place in the table. Apart from it, because every tick looks at many.
+    seen_ns: Vec<u64>,
     demand: Demand,
     /// What users that are not tracked offer, in work units, and the mean cost of it.
     newcomers: Mark,
@@ -95,6 +96,7 @@ impl Users {
     pub(crate) fn new(users_max: usize, ttl_ns: u64, now_ns: u64) -> Self {
         Self {
             table: IndexMap::new(),
+            seen_ns: Vec::new(),
             demand: Demand::new(now_ns),
             newcomers: Mark::default(),
             newcomers_cost: 1.0,
@@ -112,15 +114,16 @@ impl Users {
     /// `None` for a newcomer.
     pub(crate) fn record(&mut self, id: &UserId, counted: Counted, now_ns: u64) -> Option<Added> {
         let Counted { source, class, attempts, throttled, baseline } = counted;
-        let Some(user) = self.table.get_mut(id) else {
+        let Some((place, _, user)) = self.table.get_full_mut(id) else {
             if self.table.len() < self.users_max {
                 let part = Part { source, attempts, throttled, mark: Mark::default() };
-                let user = User { class, mark: Mark::default(), seen_ns: now_ns, parts: vec![part] };
+                let user = User { class, mark: Mark::default(), parts: vec![part] };
                 self.table.insert(id.clone(), user);
+                self.seen_ns.push(now_ns);
             }
             return None;
         };
-        user.seen_ns = now_ns;
+        self.seen_ns[place] = now_ns;
         let Some(part) = user.parts.iter_mut().find(|part| part.source == source) else {
             // Collectors come and go; what one of them saw long ago no longer shares anything.
             user.parts.retain(|part| self.demand.per_s(part.mark, now_ns) > FORGOTTEN_PER_S);
@@ -199,17 +202,18 @@ impl Users {
         // Fifty calls see the whole table, however large.
         let looks = (self.table.len() / 50 + 16).min(self.table.len());
         for _ in 0..looks {
-            if self.hand >= self.table.len() {
+            if self.hand >= self.seen_ns.len() {
                 self.hand = 0;
             }
-            match self.table.get_index(self.hand) {
-                Some((_, user)) if now_ns.saturating_sub(user.seen_ns) > self.ttl_ns => {
+            let Some(&seen_ns) = self.seen_ns.get(self.hand) else { break };
+            if now_ns.saturating_sub(seen_ns) > self.ttl_ns {
+                // The last entry takes its place and is looked at next.
+                self.seen_ns.swap_remove(self.hand);
+                if let Some((_, user)) = self.table.swap_remove_index(self.hand) {
                     self.demand.remove(user.class, user.mark);
-                    // The last entry takes its place and is looked at next.
-                    self.table.swap_remove_index(self.hand);
                 }
-                Some(_) => self.hand += 1,
-                None => break,
+            } else {
+                self.hand += 1;
             }
         }
     }

@@ -341,6 +341,16 @@ func TestWhatTheEdgeWillNeverTakeIsGivenUpAndWhatIsTooLargeMadeSmaller(t *testin
 	}
 }
 
+func TestARefusalWithoutAReasonIsToldAsOne(t *testing.T) {
+	edge := newStandIn(t, "")
+	edge.onBatch = func(_ eventBatch, response http.ResponseWriter) bool {
+		response.WriteHeader(http.StatusInternalServerError)
+		return true
+	}
+	collector := start(t, Options{EventEndpoint: edge.endpoint()})
+	until(t, "the refusal", func() bool { return strings.HasSuffix(collector.Status().EdgeError, "answered 500: no reason given") })
+}
+
 func TestAnEdgeThatAnswersWithoutEndOrNotAtAllHoldsNothingUp(t *testing.T) {
 	edge := newStandIn(t, "")
 	done := make(chan struct{})

@@ -216,7 +216,11 @@ func (d *delivery) post(ctx context.Context, to *url.URL, message interface{}, a
 		return nil, response.StatusCode, unreadable(to, fmt.Sprintf("it is longer than %d bytes", answerBytesMax))
 	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		reason := fmt.Sprintf("answered %d: %s", response.StatusCode, shown(string(text)))
+		why := shown(string(text))
+		if why == "" {
+			why = "no reason given"
+		}
+		reason := fmt.Sprintf("answered %d: %s", response.StatusCode, why)
 		refused := &DeliveryError{URL: to.String(), Status: response.StatusCode, Reason: reason}
 		if refused.Status == http.StatusTooManyRequests || refused.Status == http.StatusServiceUnavailable {
 			refused.RetryAfter = retryAfter(response.Header.Get("Retry-After"), response.Header.Get("Date"))

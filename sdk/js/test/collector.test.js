@@ -137,6 +137,13 @@ describe('collector', () => {
     assert.equal(collector.policy('bob').bucketSize, 5);
   });
 
+  it('says so where an edge refuses without a reason', async () => {
+    edge.onBatch = (_, response) => response.writeHead(500).end();
+    start();
+    await until(() => collector.status().edgeError, 'the refusal');
+    assert.match(collector.status().edgeError, /answered 500: no reason given$/);
+  });
+
   it('never speaks of batches to an endpoint that does not end in /event', async () => {
     start({ eventEndpoint: `http://127.0.0.1:${edge.port}/other` });
     collector.send(rating('a'));

@@ -30,7 +30,7 @@ fn run(classes: &mut Classes, mut events: impl FnMut(u64) -> Vec<(usize, RatingE
             classes.count(class, 1.0, 0.0);
             classes.event(class, &event, &none);
         }
-        classes.turn(0.1);
+        classes.turn(&Shares::of(0.1));
     }
 }
 
@@ -123,7 +123,7 @@ fn the_unit_of_work_does_not_jump_when_the_first_plain_request_comes() {
         for (number, ms) in [(0, 10.0), (class, 50.0)] {
             classes.event(number, &event(60.0, Some(ms)), &none);
         }
-        classes.turn(0.1);
+        classes.turn(&Shares::of(0.1));
         costs.push(classes.costs()[class]);
     }
     assert!(costs.windows(2).all(|pair| pair[1] / pair[0] < 1.05), "{costs:?}");
@@ -150,7 +150,7 @@ fn calls_are_counted_by_class() {
         classes.event(class, &calling, &known);
         classes.event(0, &event(20.0, Some(10.0)), &known);
     }
-    classes.turn(0.1);
+    classes.turn(&Shares::of(0.1));
     assert_eq!(classes.call_shares(0, 1).as_slice(), [0.0]);
     assert!((classes.call_shares(class, 1)[0] - 0.25).abs() < 1e-9);
     let unloaded_s = classes.unloaded_s(&[0.03].into_iter().collect()).unwrap();
@@ -172,10 +172,10 @@ proptest! {
             classes.count(class, 1.0, 0.0);
             classes.event(class, &event(latency_ms, work_ms), &none);
             if turn {
-                classes.turn(0.1);
+                classes.turn(&Shares::of(0.1));
             }
         }
-        classes.turn(0.1);
+        classes.turn(&Shares::of(0.1));
         for cost in classes.costs() {
             prop_assert!((COST_MIN..=COST_MAX).contains(cost), "{cost}");
         }

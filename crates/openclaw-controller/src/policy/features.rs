@@ -17,7 +17,7 @@ use super::long_view::LongView;
 use super::path::Checked;
 use super::schema::{CLASS_FEATURES, DEPENDENCY_PLACES, LOGARITHMS, OBSERVATION, SHARED_FEATURES, SLOTS};
 use crate::observation::{Observation, SharedAction};
-use crate::parts::{CLASSES_MAX, ClassSeen, DependencySeen};
+use crate::parts::{ClassSeen, DependencySeen};
 
 /// Bound of the logarithm of a ratio: beyond 1 to 148 either way, more is not worse.
 const LN_MAX: f32 = 5.0;
@@ -210,10 +210,16 @@ impl FeatureBuilder {
 
 /// The numbers of the busiest active classes, the busiest first; of equal ones the lower number.
 fn busiest(classes: &[ClassSeen]) -> SlotClasses {
-    let mut active: ArrayVec<[usize; CLASSES_MAX]> =
-        (0..classes.len()).filter(|class| classes[*class].demand_share > 0.0).collect();
-    active.sort_by(|a, b| classes[*b].demand_share.total_cmp(&classes[*a].demand_share));
-    active.into_iter().take(SLOTS).collect()
+    let mut busiest = SlotClasses::new();
+    for (number, class) in classes.iter().enumerate().filter(|(_, class)| class.demand_share > 0.0) {
+        let behind = |other: &&usize| classes[**other].demand_share.total_cmp(&class.demand_share).is_lt();
+        let place = busiest.len() - busiest.iter().rev().take_while(behind).count();
+        if place < SLOTS {
+            busiest.truncate(SLOTS - 1);
+            busiest.insert(place, number);
+        }
+    }
+    busiest
 }
 
 fn class_row(class: &ClassSeen, ln_cost: f32, slo_s: f64) -> [f32; 7] {

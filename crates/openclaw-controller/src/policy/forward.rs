@@ -1,6 +1,5 @@
 //! The forward pass: a network laid out for one path, and one observation through it without allocation.
 
-use super::kernel::columns::{self, COLUMNS};
 use super::kernel::{Block, LANES, Packed, Task, blocks};
 use super::network::{Dense, Layout, Network, NetworkError};
 use super::path::{Checked, Path, PathUnavailable};
@@ -42,8 +41,6 @@ pub struct Scratch {
     layers: [Vec<Block>; 2],
     /// What is made of the trunk's answer.
     heads: Vec<Block>,
-    /// What the layers of some slots give, likewise in turns.
-    columns: [[Vec<Block>; 2]; COLUMNS],
 }
 
 impl Forward {
@@ -96,7 +93,6 @@ impl Forward {
             scaled: self.scale.scratch(),
             layers: [blocks(), blocks()],
             heads: vec![Block::default(); heads],
-            columns: std::array::from_fn(|_| [blocks(), blocks()]),
         }
     }
 
@@ -109,7 +105,7 @@ impl Forward {
     pub fn run(&self, observation: &[f32], scratch: &mut Scratch, output: &mut [f32]) {
         assert_eq!(observation.len(), self.layout.observation(), "numbers in an observation");
         assert_eq!(output.len(), self.layout.outputs(), "numbers in an output");
-        let Scratch { scaled, layers, heads, columns } = scratch;
+        let Scratch { scaled, layers, heads } = scratch;
         self.scale.apply(self.path, observation, scaled);
         let trunk = scaled.trunk(&self.layout);
         let answer = match self.trunk.split_first() {
@@ -125,64 +121,31 @@ impl Forward {
         let (start, of_shared) = heads.split_at(self.start_blocks);
         let (shared_output, slots_output) = output.split_at_mut(self.layout.actions_shared);
         copy_canonical(of_shared, shared_output);
-        if let Some(slots) = &self.slots {
-            self.slots(slots, start, scaled, columns, slots_output);
+        let Some(slots) = &self.slots else { return };
+        let outputs = slots_output.chunks_exact_mut(self.layout.actions_slot);
+        for (features, output) in scaled.slots(&self.layout).zip(outputs) {
+            if is_present(features) {
+                self.slot(slots, start, features, layers, output);
+            } else {
+                output.fill(0.0);
+            }
         }
     }
 
-    /// What each present slot is answered; 0 for the others.
-    fn slots(
+    fn slot(
         &self,
         slots: &Slots,
         start: &[Block],
-        scaled: &Scaled,
-        columns: &mut [[Vec<Block>; 2]; COLUMNS],
+        features: &[f32],
+        [done, next]: &mut [Vec<Block>; 2],
         output: &mut [f32],
     ) {
-        output.fill(0.0);
-        let outputs = output.chunks_exact_mut(self.layout.actions_slot);
-        let mut present =
-            scaled.slots(&self.layout).zip(outputs).filter(|(features, _)| is_present(features));
-        while let Some((first, output)) = present.next() {
-            let mut inputs = [first; COLUMNS];
-            let mut outputs: [&mut [f32]; COLUMNS] = Default::default();
-            outputs[0] = output;
-            for ((input, output), (features, to)) in
-                inputs.iter_mut().zip(&mut outputs).skip(1).zip(&mut present)
-            {
-                (*input, *output) = (features, to);
-            }
-            self.slots_together(slots, start, inputs, columns, outputs);
-        }
-    }
-
-    /// Some slots side by side. Where there are fewer, the first one stands for the missing ones, whose outputs are empty.
-    fn slots_together(
-        &self,
-        slots: &Slots,
-        start: &[Block],
-        inputs: [&[f32]; COLUMNS],
-        columns: &mut [[Vec<Block>; 2]; COLUMNS],
-        mut outputs: [&mut [f32]; COLUMNS],
-    ) {
         let relu = slots.head.is_some();
-        let outs = columns.each_mut().map(|[done, _]| done.as_mut_slice());
-        self.path.apply_to_each(&slots.first, columns::Task { start, inputs, outs, relu });
-        let mut read = slots.first.outputs();
-        for (layer, relu) in
-            slots.hidden.iter().map(|layer| (layer, true)).chain(slots.head.iter().map(|head| (head, false)))
-        {
-            let parts =
-                columns.each_mut().map(|[done, next]| (&done.as_flattened()[..read], next.as_mut_slice()));
-            let [a, b, c, d] = parts;
-            let (inputs, outs) = ([a.0, b.0, c.0, d.0], [a.1, b.1, c.1, d.1]);
-            self.path.apply_to_each(layer, columns::Task { start: layer.bias(), inputs, outs, relu });
-            read = layer.outputs();
-            columns.iter_mut().for_each(|[done, next]| std::mem::swap(done, next));
-        }
-        for ([done, _], output) in columns.iter().zip(&mut outputs) {
-            copy_canonical(done, output);
-        }
+        self.path.apply(&slots.first, Task { start, input: features, out: done, relu });
+        let Some(head) = &slots.head else { return copy_canonical(done, output) };
+        let (last, free) = self.hidden(&slots.hidden, slots.first.outputs(), done, next);
+        self.path.apply(head, Task { start: head.bias(), input: last, out: free, relu: false });
+        copy_canonical(free, output);
     }
 
     /// Runs the numbers in `done` through hidden layers, for which two buffers take turns. Returns what the last one

@@ -3,12 +3,6 @@
 /// Whether every processor of the architecture has a fused multiply-add.
 pub(super) const HAS_FUSED: bool = cfg!(target_feature = "fma") || cfg!(target_arch = "aarch64");
 
-/// `a * b + c`, rounded once; by an instruction where `FUSED`.
-#[inline(always)]
-pub(super) fn mul_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if FUSED { a.mul_add(b, c) } else { emulated_mul_add(a, b, c) }
-}
-
 /// [`f32::mul_add`] by operations that every processor has; without branches, so that a loop over it becomes vector code.
 ///
 /// The product is exact in `f64`. The sum is not, and rounding it twice could give another number than rounding it once;
@@ -16,7 +10,7 @@ pub(super) fn mul_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
 /// bits fewer treats like the exact sum. (S. Boldo, G. Melquiond, "Emulation of FMA and correctly rounded sums: proved
 /// algorithms using rounding to odd", IEEE Transactions on Computers 57(4), 2008.)
 #[inline(always)]
-fn emulated_mul_add(a: f32, b: f32, c: f32) -> f32 {
+pub(super) fn emulated_mul_add(a: f32, b: f32, c: f32) -> f32 {
     let (product, addend) = (f64::from(a) * f64::from(b), f64::from(c));
     let sum = product + addend;
     // What the sum lacks (Knuth's TwoSum); not a number where the sum is not finite, which then stays as it is.

@@ -9,7 +9,7 @@
 //! There is one body in plain Rust; each path is that body compiled for other instructions. Hand-written
 //! intrinsics lost: the compiler turns the body into the same instructions, a path that cannot be run here cannot
 //! be wrong, and nothing is unsafe but the call after the processor was asked. Rust never fuses or reorders
-//! floating-point operations on its own. Where the processor may lack the fused operation, [`super::fused`] gives its
+//! floating-point operations on its own. Where the processor may lack the fused operation, [`emulated_mul_add`] gives its
 //! bits.
 //!
 //! A pass takes its time for fetching weights: while other work goes on between decisions they are not in the first
@@ -20,12 +20,10 @@
 //! A layer that reads two vectors, as a slot's first layer reads the trunk's answer and the slot, sums them one
 //! after the other: the sum over the first is where the second starts. So the first is summed once for all slots.
 
-pub(super) mod columns;
-
 use std::ops::Range;
 
 use super::bfloat;
-use super::fused::{HAS_FUSED, mul_add};
+use super::fused::{HAS_FUSED, emulated_mul_add};
 use super::network::Dense;
 use super::path::{Checked, Path};
 
@@ -334,7 +332,7 @@ impl<const WIDTH: usize> Lanes<WIDTH> {
     fn add_row<R: Row, const SECOND: bool, const FUSED: bool>(&mut self, row: &R, first: usize, input: f32) {
         for (lane, sum) in self.0.iter_mut().enumerate() {
             let weight = row.weight::<SECOND>(first + lane);
-            *sum = mul_add::<FUSED>(weight, input, *sum);
+            *sum = if FUSED { weight.mul_add(input, *sum) } else { emulated_mul_add(weight, input, *sum) };
         }
     }
 }
@@ -357,21 +355,13 @@ impl<const WIDTH: usize> Tile for Lanes<WIDTH> {
     }
 
     #[inline(always)]
-    fn write(chains: [&Self; CHAINS], out: &mut [Block], first: usize, relu: bool) {
-        out[0][first..first + WIDTH].copy_from_slice(&finished(chains, relu));
+    fn write([c0, c1, c2, c3]: [&Self; CHAINS], out: &mut [Block], first: usize, relu: bool) {
+        for (lane, out) in out[0][first..first + WIDTH].iter_mut().enumerate() {
+            let sum = (c0.0[lane] + c1.0[lane]) + (c2.0[lane] + c3.0[lane]);
+            // What is not a number stays so: a broken network must be seen, not hidden.
+            *out = if relu && sum < 0.0 { 0.0 } else { sum };
+        }
     }
-}
-
-/// The sums of four chains.
-#[inline(always)]
-fn finished<const WIDTH: usize>([c0, c1, c2, c3]: [&Lanes<WIDTH>; CHAINS], relu: bool) -> [f32; WIDTH] {
-    let mut sums = [0.0; WIDTH];
-    for (lane, finished) in sums.iter_mut().enumerate() {
-        let sum = (c0.0[lane] + c1.0[lane]) + (c2.0[lane] + c3.0[lane]);
-        // What is not a number stays so: a broken network must be seen, not hidden.
-        *finished = if relu && sum < 0.0 { 0.0 } else { sum };
-    }
-    sums
 }
 
 impl<const WIDTH: usize> Tile for Pair<WIDTH> {

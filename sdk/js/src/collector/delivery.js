@@ -178,7 +178,7 @@ export function transport(url) {
 /** @param {URL} url @param {Answer} answer */
 function accepted(url, { status, text, retryAfterMs }) {
   if (status >= 200 && status < 300) return text;
-  throw new DeliveryError(`the edge at ${url} answered ${status}: ${shown(text)}`, status, retryAfterMs);
+  throw new DeliveryError(`the edge at ${url} answered ${status}: ${shown(text) || 'no reason given'}`, status, retryAfterMs);
 }
 
 /** @param {URL} url @param {string} text */

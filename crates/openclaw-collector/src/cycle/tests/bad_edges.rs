@@ -136,7 +136,7 @@ async fn expect_harmless(address: SocketAddr, complaint: &str) {
 #[tokio::test]
 async fn edges_that_answer_wrongly_or_never_are_harmless() {
     let modes = [
-        (Mode::Status(500), "answered 500"),
+        (Mode::Status(500), "answered 500: refused"),
         (Mode::Status(401), "answered 401"),
         (Mode::Status(307), "answered 307"),
         (Mode::Garbage, "something else than policies"),
