@@ -221,17 +221,17 @@ impl LatencyWindow {
     }
 }
 
-/// Where the running sum of the counts reaches a rank, and the sum before. Without a branch for each count: where the sum
-/// gets there is different each time, and no processor could know.
+/// Where the running sum of the counts reaches a rank, and the sum before.
 fn reached(counts: &[u32], rank: u64) -> (usize, u64) {
-    let (mut index, mut before, mut sum) = (0, 0, 0);
-    for &count in counts {
-        sum += u64::from(count);
-        let short = sum < rank;
-        index += usize::from(short);
-        before = if short { sum } else { before };
+    let mut before = 0;
+    for (index, &count) in counts.iter().enumerate() {
+        let sum = before + u64::from(count);
+        if sum >= rank {
+            return (index, before);
+        }
+        before = sum;
     }
-    (index.min(counts.len() - 1), before)
+    (counts.len() - 1, before)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The forward pass: a network laid out for one path, and one observation through it without allocation.
 
-use super::kernel::{Block, LANES, Packed, Task, blocks};
+use super::kernel::{Block, Packed, Task, blocks};
 use super::network::{Dense, Layout, Network, NetworkError};
 use super::path::{Checked, Path, PathUnavailable};
 use super::scale::{Scale, Scaled, is_present};
@@ -186,10 +186,10 @@ impl Slots {
 
 /// Copies as many lanes as are asked for. Which bits mark something as not a number differs between processors;
 /// one pattern stands for all.
+#[inline(always)]
 fn copy_canonical(from: &[Block], to: &mut [f32]) {
-    for (to, from) in to.chunks_mut(LANES).zip(from) {
-        let canonical = from.map(|number| if number.is_nan() { f32::NAN } else { number });
-        to.copy_from_slice(&canonical[..to.len()]);
+    for (to, from) in to.iter_mut().zip(from.as_flattened()) {
+        *to = if from.is_nan() { f32::NAN } else { *from };
     }
 }
 
