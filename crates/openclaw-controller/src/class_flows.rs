@@ -50,15 +50,11 @@ impl ClassFlows {
         let [offered, accepted, completed] =
             [&mut self.offered, &mut self.accepted, &mut self.completed].map(std::mem::take);
         let Shares { interval_s, fast, slow } = *shares;
-        if interval_s > 0.0 {
-            let [offered, accepted, completed] =
-                [offered, accepted, completed].map(|counts| counts.map(|count| count / interval_s));
-            self.offered_fast.add_share(&offered, fast);
-            self.offered_slow.add_share(&offered, slow);
-            self.accepted_fast.add_share(&accepted, fast);
-            self.completed_fast.add_share(&completed, fast);
-            self.completed_slow.add_share(&completed, slow);
-        }
+        self.offered_fast.add_share(&offered, interval_s, fast, known);
+        self.offered_slow.add_share(&offered, interval_s, slow, known);
+        self.accepted_fast.add_share(&accepted, interval_s, fast, known);
+        self.completed_fast.add_share(&completed, interval_s, fast, known);
+        self.completed_slow.add_share(&completed, interval_s, slow, known);
         self.per_s = PerSecond {
             offered_fast: self.offered_fast.per_s(known),
             offered_slow: self.offered_slow.per_s(known),

@@ -193,10 +193,11 @@ impl Classes {
     }
 
     /// Time that a request takes while nobody waits, in seconds, where processing times are reported: processing,
-    /// calls to dependencies that take `calls_s`, and the rest.
-    pub(crate) fn unloaded_s(&self, calls_s: &PerDependency<f64>) -> Option<f64> {
+    /// calls to dependencies that take `calls_s`, and the rest. `seen` are the classes as a controller sees them.
+    pub(crate) fn unloaded_s(&self, seen: &PerClass<ClassSeen>, calls_s: &PerDependency<f64>) -> Option<f64> {
+        let mut classes = seen.iter();
         let alone = |class: &Class| {
-            let shares = class.cost.call_shares(calls_s.len());
+            let shares = classes.next().map_or(&[][..], |seen| &seen.call_shares);
             let calls_s: f64 = shares.iter().zip(calls_s).map(|(share, s)| share * s).sum();
             Some(class.cost.work_s()? + calls_s)
         };
@@ -204,7 +205,7 @@ impl Classes {
     }
 
     /// Mean over what completed lately.
-    fn mean_of(&self, of: impl Fn(&Class) -> Option<f64>) -> Option<f64> {
+    fn mean_of(&self, mut of: impl FnMut(&Class) -> Option<f64>) -> Option<f64> {
         let (mut sum, mut weight) = (0.0, 0.0);
         for (class, per_s) in self.known.iter().zip(self.flows.per_s().completed_slow) {
             if let Some(value) = of(class) {

@@ -323,15 +323,16 @@ impl ControlLoop {
         self.classes.turn(&shares);
         let dependencies = self.dependencies.turn(self.settings.ttl_ns, peak_left, now_ns);
         let calls_s = dependencies.iter().map(|dependency| dependency.base_s).collect();
-        let (costs, unloaded_s) = (self.classes.mean_costs(), self.classes.unloaded_s(&calls_s));
-        let (flows, underway) = (self.sources.flows(), self.sources.underway());
         let seen = &mut self.seen;
+        self.classes.see(&mut seen.classes, dependencies.len());
+        let (costs, unloaded_s) =
+            (self.classes.mean_costs(), self.classes.unloaded_s(&seen.classes, &calls_s));
+        let (flows, underway) = (self.sources.flows(), self.sources.underway());
         if !self.signals.observe(seen, flows, underway, &costs, unloaded_s, now_ns) {
             return None;
         }
         self.signals.see_peak(seen, peak_left);
         seen.feedback_age_s = self.sources.feedback_age_s(now_ns);
-        self.classes.see(&mut seen.classes, dependencies.len());
         seen.dependencies = dependencies;
         Some(seen)
     }

@@ -59,11 +59,22 @@ impl<const N: usize> Default for RateFilters<N> {
     }
 }
 
+/// Filters that are computed together. As many as are known would be fewer, and take longer one by one.
+const TOGETHER: usize = 4;
+
 impl<const N: usize> RateFilters<N> {
-    /// Adds an interval in which so much happened per second, whose [`new_share`] is given.
-    pub(crate) fn add_share(&mut self, per_s: &[f64; N], share: f64) {
-        for (weighted, per_s) in self.weighted.iter_mut().zip(per_s) {
-            *weighted += share * (per_s - *weighted);
+    /// Adds an interval of which so much is counted, by [`Shares`]' length and the [`new_share`] of the time constant. Of
+    /// the filters after the first `known` nothing may ever have been counted.
+    pub(crate) fn add_share(&mut self, counts: &[f64; N], interval_s: f64, share: f64, known: usize) {
+        if interval_s <= 0.0 {
+            return;
+        }
+        let each =
+            self.weighted.as_chunks_mut::<TOGETHER>().0.iter_mut().zip(counts.as_chunks::<TOGETHER>().0);
+        for (weighted, counts) in each.take(known.div_ceil(TOGETHER)) {
+            for (weighted, count) in weighted.iter_mut().zip(counts) {
+                *weighted += share * (count / interval_s - *weighted);
+            }
         }
         self.weight += share * (1.0 - self.weight);
     }
@@ -75,10 +86,14 @@ impl<const N: usize> RateFilters<N> {
 
     /// What [`RateFilter::per_s`] says, of the first `known` of them; of the others 0.
     pub(crate) fn per_s(&self, known: usize) -> [f64; N] {
+        const { assert!(N.is_multiple_of(TOGETHER), "filters come in whole groups") };
         let mut per_s = [0.0; N];
         if self.weight > 0.0 {
-            let known = per_s.iter_mut().zip(&self.weighted).take(known);
-            known.for_each(|(per_s, weighted)| *per_s = weighted / self.weight);
+            let each =
+                per_s.as_chunks_mut::<TOGETHER>().0.iter_mut().zip(self.weighted.as_chunks::<TOGETHER>().0);
+            for (per_s, weighted) in each.take(known.div_ceil(TOGETHER)) {
+                *per_s = weighted.map(|weighted| weighted / self.weight);
+            }
         }
         per_s
     }
@@ -260,28 +275,28 @@ mod tests {
 
     #[test]
     fn filters_and_means_that_share_their_weight_say_what_each_alone_does() {
-        let (mut alone, mut together) = ([RateFilter::new(0.25); 3], RateFilters::<3>::default());
-        let (mut means, mut mean_of) = ([DecayedMean::default(); 3], DecayedMeans::<3>::default());
+        let (mut alone, mut together) = ([RateFilter::new(0.25); 4], RateFilters::<4>::default());
+        let (mut means, mut mean_of) = ([DecayedMean::default(); 4], DecayedMeans::<4>::default());
         for step in 1..200 {
             let interval_s = 0.03 + f64::from(step % 7) / 50.0;
-            let counts = [f64::from(step % 5), 0.0, f64::from(step * 13 % 11)];
+            let counts = [f64::from(step % 5), 0.0, f64::from(step * 13 % 11), 7.0];
             let share = new_share(interval_s, 0.25);
-            for index in 0..3 {
+            for index in 0..4 {
                 alone[index].add_share(counts[index], interval_s, share);
                 means[index].add(counts[index], 1.0);
                 means[index].decay(left_after(interval_s, 5.0));
             }
-            together.add_share(&counts.map(|count| count / interval_s), share);
+            together.add_share(&counts, interval_s, share, 4);
             mean_of.add(counts);
             mean_of.decay(left_after(interval_s, 5.0));
             let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-            assert_eq!(bits(&together.per_s(3)), bits(&alone.map(|filter| filter.per_s())));
+            assert_eq!(bits(&together.per_s(4)), bits(&alone.map(|filter| filter.per_s())));
             let expected = means.map(|mean| mean.mean().unwrap_or(0.0));
             assert_eq!(bits(&mean_of.means().collect::<Vec<_>>()), bits(&expected));
         }
         together.clear(0);
-        assert_eq!(together.per_s(1), [0.0; 3]);
-        assert!(together.per_s(3)[2] > 0.0);
+        assert_eq!(together.per_s(4)[0], 0.0);
+        assert!(together.per_s(4)[2] > 0.0);
     }
 
     #[test]

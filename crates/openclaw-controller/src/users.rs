@@ -201,12 +201,13 @@ impl Users {
     pub(crate) fn sweep(&mut self, now_ns: u64) {
         // Fifty calls see the whole table, however large.
         let looks = (self.table.len() / 50 + 16).min(self.table.len());
+        let oldest_ns = now_ns.saturating_sub(self.ttl_ns);
         for _ in 0..looks {
             if self.hand >= self.seen_ns.len() {
                 self.hand = 0;
             }
             let Some(&seen_ns) = self.seen_ns.get(self.hand) else { break };
-            if now_ns.saturating_sub(seen_ns) > self.ttl_ns {
+            if seen_ns < oldest_ns {
                 // The last entry takes its place and is looked at next.
                 self.seen_ns.swap_remove(self.hand);
                 if let Some((_, user)) = self.table.swap_remove_index(self.hand) {

@@ -36,8 +36,12 @@ fn run(classes: &mut Classes, mut events: impl FnMut(u64) -> Vec<(usize, RatingE
 
 /// What a controller sees of them beside no dependencies.
 fn seen(classes: &Classes) -> PerClass<ClassSeen> {
+    seen_beside(classes, 0)
+}
+
+fn seen_beside(classes: &Classes, dependencies: usize) -> PerClass<ClassSeen> {
     let mut seen = PerClass::new();
-    classes.see(&mut seen, 0);
+    classes.see(&mut seen, dependencies);
     seen
 }
 
@@ -89,7 +93,7 @@ fn the_cost_is_the_processing_time_over_a_plain_ones_and_the_network_the_rest() 
     assert!((seen[1].demand_share - 6.0 / 7.0).abs() < 1e-9);
     assert_eq!((seen[0].late_fraction, seen[1].late_fraction), (0.0, 1.0));
     assert!((classes.mean_costs().completed_fast - 3.5).abs() < 1e-9);
-    assert!((classes.unloaded_s(&PerDependency::new()).unwrap() - (0.035 + 0.002)).abs() < 1e-9);
+    assert!((classes.unloaded_s(&seen, &PerDependency::new()).unwrap() - (0.035 + 0.002)).abs() < 1e-9);
 }
 
 #[test]
@@ -153,7 +157,7 @@ fn calls_are_counted_by_class() {
     classes.turn(&Shares::of(0.1));
     assert_eq!(classes.call_shares(0, 1).as_slice(), [0.0]);
     assert!((classes.call_shares(class, 1)[0] - 0.25).abs() < 1e-9);
-    let unloaded_s = classes.unloaded_s(&[0.03].into_iter().collect()).unwrap();
+    let unloaded_s = classes.unloaded_s(&seen_beside(&classes, 1), &[0.03].into_iter().collect()).unwrap();
     assert!((unloaded_s - (0.010 + 0.125 * 0.03 + 0.010)).abs() < 1e-9, "{unloaded_s}");
 }
 
