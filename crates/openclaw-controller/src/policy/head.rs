@@ -74,7 +74,7 @@ impl PolicyHead {
     /// [`features`](Self::features).
     ///
     /// # Panics
-    /// `outputs` does not hold [`ACTIONS`] numbers.
+    /// `outputs` does not hold [`super::ACTIONS`] numbers.
     pub fn action(&mut self, seen: &Observation, outputs: &[f32]) -> &PolicyAction {
         let admitted_per_s = self.builder.has_decided().then(|| self.builder.admitted_per_s());
         let before = Before { start_per_s: self.start_per_s, admitted_per_s, floor: self.floor };
